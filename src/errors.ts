@@ -1,0 +1,64 @@
+// One error class with a closed kind to branch on and a stable code to name.
+
+export type ErrorKind =
+  /** Asked for the impossible: fix the product and restart. */
+  | "config"
+  /** Try again after a backoff. */
+  | "network"
+  | "timeout"
+  /** The cloud said no: do not repeat unchanged. */
+  | "refused"
+  /** The peer broke the rules: drop the link. */
+  | "protocol"
+  /** Digest, signature or version: discard, never use. */
+  | "integrity"
+  /** Full, torn or worn: degrade and report. */
+  | "storage"
+  | "cancelled"
+  /** A contract of our own is broken: report, start the part again. */
+  | "bug";
+
+/** Every code, with its kind. Codes are stable: documents, logs and cloud rules may name them. */
+export const errorCodes = Object.freeze({
+  "agent/options": "config",
+  "agent/illegal-event": "bug",
+  "agent/fault": "bug",
+  "codec/json": "protocol",
+  "codec/utf8": "protocol",
+  "connection/lost": "network",
+  "connection/resolve": "network",
+  "connection/timeout": "timeout",
+  "mqtt/closed": "network",
+  "mqtt/keep-alive": "timeout",
+  "mqtt/limit": "config",
+  "mqtt/packet": "protocol",
+  "mqtt/refused": "refused",
+  "mqtt/subscribe": "refused",
+  "provisioning/rejected": "refused",
+  "provisioning/response": "protocol",
+  "provisioning/timeout": "timeout",
+  "shadow/rejected": "refused",
+  "shadow/response": "protocol",
+  "shadow/timeout": "timeout",
+  "storage/damaged": "storage",
+  "storage/write": "storage",
+  "telemetry/limit": "config",
+  "trust/der": "protocol",
+  "trust/pem": "protocol",
+} as const satisfies Record<string, ErrorKind>);
+
+export type ErrorCode = keyof typeof errorCodes;
+
+/** What every part throws or reports. The message says what, where and which value; never a secret. */
+export class AgentError extends Error {
+  // A field, not an assignment: built-in prototypes are frozen on XS.
+  override readonly name = "AgentError";
+  readonly code: ErrorCode;
+  readonly kind: ErrorKind;
+
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+    this.kind = errorCodes[code];
+  }
+}

@@ -1,0 +1,143 @@
+// What the agent needs from the machine it runs on. Types only: nothing here runs.
+// Interfaces that ECMA-419 defines keep its names and callback rules; the others are ours.
+// No callback is ever called from inside the call that registered it, nor after `close`.
+
+/** Everything a host gives, handed in through the options and never kept in a module variable. */
+export interface Host {
+  readonly clock: Clock;
+  readonly timer: Timer;
+  readonly crypto: Crypto;
+  readonly system: System;
+  /** Name resolution by the platform's own resolver. */
+  readonly dns: Provider<ResolverConstructor>;
+  /** The mutual-TLS byte stream. */
+  readonly tls: Provider<TLSSocketConstructor>;
+  readonly keyValue: KeyValueProvider;
+}
+
+/** ECMA-419 "the class to use travels in the options": `io` is constructed with the rest spread in. */
+export interface Provider<Constructor> {
+  readonly io: Constructor;
+}
+
+export interface Clock {
+  /** Monotonic milliseconds since an arbitrary start; never goes back, counts through wall-clock changes. */
+  ticks(): number;
+  /** Wall clock in epoch milliseconds; undefined until it has been set from a source the host trusts. */
+  now(): number | undefined;
+}
+
+/** A pending timer; its content is the host's. */
+export type TimerHandle = object;
+
+export interface Timer {
+  /** Calls back once, no earlier than `delayMs` (>= 0) from now. */
+  set(callback: () => void, delayMs: number): TimerHandle;
+  /** Calls back every `intervalMs` (> 0) until cleared. */
+  repeat(callback: () => void, intervalMs: number): TimerHandle;
+  /** Never throws; undefined, a handle that has fired and one cleared before are harmless. */
+  clear(handle: TimerHandle | undefined): void;
+}
+
+export interface KeyPair {
+  /** PKCS#8 PrivateKeyInfo, DER, or whatever the host's `sign` and TLS take in its place (a secure element's handle). */
+  readonly privateKey: Uint8Array;
+  /** P-256 point, uncompressed: 0x04, x, y; 65 bytes. */
+  readonly publicKey: Uint8Array;
+}
+
+export interface Crypto {
+  /** @returns `byteLength` (1 to 256) bytes from the system generator. @throws when the generator is not ready: never returns weak bytes. */
+  random(byteLength: number): Uint8Array;
+  /** SHA-256, 32 bytes. */
+  sha256(bytes: Uint8Array): Uint8Array;
+  /** A new P-256 key pair from the system generator. May block for some hundred milliseconds on a small device. */
+  generateKeyPair(): KeyPair;
+  /** ECDSA with SHA-256 over `message` (unhashed). @returns the signature as DER `SEQUENCE { r, s }`. */
+  sign(privateKey: Uint8Array, message: Uint8Array): Uint8Array;
+}
+
+export interface System {
+  /** Unique and stable for this board, 1 to 64 characters of `[A-Za-z0-9_-]`. */
+  readonly id: string;
+  /** Restarts the machine; does not return on a device. */
+  restart(): void;
+  /** Bytes left for JavaScript, or undefined where the platform cannot tell. */
+  freeHeapBytes(): number | undefined;
+}
+
+// -- name resolution (ECMA-419 "Domain Name Resolver") --
+
+export interface ResolveOptions {
+  readonly host: string;
+  /** @param address one dotted IPv4 or IPv6 text; called once for each request. */
+  onResolved(host: string, address: string): void;
+  onError(host: string, error?: unknown): void;
+}
+
+export interface Resolver {
+  /** A literal address resolves to itself. Either callback is called exactly once unless closed first. */
+  resolve(options: ResolveOptions): void;
+  close(): void;
+}
+
+export type ResolverConstructor = new (options: object) => Resolver;
+
+// -- mutual TLS (ECMA-419 "TLS client socket") --
+
+export interface SecureOptions {
+  /** DER certificates the server's chain must end in; nothing else is trusted. */
+  readonly trustAnchors: readonly Uint8Array[];
+  /** DER, the device's own certificate first. */
+  readonly clientCertificates: readonly Uint8Array[];
+  /** As `KeyPair.privateKey`. */
+  readonly clientKey: Uint8Array;
+  /** Name for SNI and for the match with the server's certificate; default `host`. */
+  readonly serverName?: string;
+  readonly applicationLayerProtocolNegotiation?: readonly string[];
+}
+
+export interface TLSSocketOptions {
+  readonly address: string;
+  readonly host: string;
+  readonly port: number;
+  readonly secure: SecureOptions;
+  /** `count` bytes can be read; called again only after more have arrived. */
+  onReadable?(count: number): void;
+  /** `count` bytes can be written; the first call means the handshake is complete and the server was authenticated. */
+  onWritable?(count: number): void;
+  /** The stream is over, cleanly or not, also when the handshake was refused; after it only `close` is left. */
+  onError?(error?: unknown): void;
+}
+
+export interface TLSSocket {
+  /** @returns up to `count` of the bytes that have arrived (all when absent), or undefined when there are none. */
+  read(count?: number): ArrayBuffer | undefined;
+  /** Takes all of `bytes` or throws when more than announced. @returns what can still be written now. */
+  write(bytes: Uint8Array): number;
+  /** Never throws, may be called twice, cancels every callback. */
+  close(): void;
+}
+
+export type TLSSocketConstructor = new (options: TLSSocketOptions) => TLSSocket;
+
+// -- persistent storage (ECMA-419 "key-value") --
+
+export interface KeyValueProvider {
+  /** @param options.path name of the domain, 1 to 15 characters of `[a-z0-9.-]` (the bound of ESP32's NVS). */
+  open(options: { readonly path: string }): KeyValue;
+}
+
+/**
+ * Named byte strings on flash. Keys are 1 to 15 characters of `[a-z0-9.-]`, values 0 to 4000 bytes.
+ *
+ * A `write` or `delete` that has returned survives a power cut; one that was cut off leaves the old value or the new, never
+ * another. @throws when the medium refuses (full, worn, not mounted): the old value is then still there.
+ */
+export interface KeyValue {
+  read(key: string): ArrayBuffer | undefined;
+  write(key: string, value: Uint8Array): void;
+  /** No error when the key is absent. */
+  delete(key: string): void;
+  close(): void;
+}

@@ -1,0 +1,51 @@
+// The sensor node: what a product writes. The same on ESP32, on Moddable's desktop simulator, on Node and on XS.
+import { Agent, type AgentStatus, type Host } from "../../src/index.js";
+
+export interface SensorNodeConfig {
+  readonly endpoint: string;
+  readonly port: number;
+  /** PEM. */
+  readonly trustAnchors: readonly string[];
+  /** PEM; the key is PKCS#8. */
+  readonly claim: { readonly certificate: string; readonly key: string };
+  /** Provisioning template; it takes one parameter, SerialNumber. */
+  readonly template: string;
+  readonly serialNumber: string;
+}
+
+/** A thermometer that is never far from 21.5 degrees Celsius, until a board has a real one. */
+function readSensor(ticks: number): { temperature: number; humidity: number } {
+  const minute = (ticks / 60_000) % 60;
+  return { temperature: 21.5 + Math.round(minute) / 10, humidity: 40 };
+}
+
+/** @returns the agent, made but not started */
+export function sensorNode(
+  host: Host,
+  config: SensorNodeConfig,
+  onStatus: (status: AgentStatus) => void,
+): Agent {
+  const { template, claim, serialNumber } = config;
+  const agent = new Agent({
+    host,
+    endpoint: config.endpoint,
+    port: config.port,
+    trustAnchors: config.trustAnchors,
+    identity: { template, claim, parameters: { SerialNumber: serialNumber } },
+    onStatus,
+  });
+
+  const settings = agent.settings({
+    sampleSeconds: { type: "integer", min: 1, max: 3600, default: 60 },
+    led: { type: "enum", values: ["off", "red", "blue"], default: "off" },
+  });
+  const sample = () => agent.telemetry.send("climate", readSensor(host.clock.ticks()));
+  let sampling = host.timer.repeat(sample, settings.values.sampleSeconds * 1000);
+  settings.onChange = ({ sampleSeconds }) => {
+    if (sampleSeconds === undefined) return;
+    host.timer.clear(sampling);
+    sampling = host.timer.repeat(sample, sampleSeconds * 1000);
+  };
+  sample();
+  return agent;
+}

@@ -1,0 +1,351 @@
+// JSON in both directions, bounded. Reading is by shape: only named members become values, all else is checked and
+// passed over without a property, a string or a level of recursion, since on XS each of those can be used up by a peer.
+import { AgentError } from "../errors.js";
+import { limits } from "../limits.js";
+import { fromUtf8 } from "../util/bytes.js";
+
+/** What stands where: a leaf type, or an object's members. `scalar` takes string, number, boolean or null. */
+export type Shape =
+  | "string"
+  | "number"
+  | "integer"
+  | "boolean"
+  | "scalar"
+  | "strings"
+  | { readonly [name: string]: Shape };
+
+export type Scalar = string | number | boolean | null;
+
+/** `undefined` where a member is absent or, for objects, null. A scalar that is an array or an object reads as `unsupported`. */
+export type Read<S> = S extends "string"
+  ? string
+  : S extends "number" | "integer"
+    ? number
+    : S extends "boolean"
+      ? boolean
+      : S extends "scalar"
+        ? Scalar | typeof unsupported
+        : S extends "strings"
+          ? Map<string, string>
+          : { readonly [K in keyof S]: Read<S[K]> | undefined };
+
+/** Stands for a value of a kind the shape has no use for. */
+export const unsupported: unique symbol = Symbol("unsupported");
+
+/**
+ * @param shape  the members wanted; every one may be absent
+ * @param where  names the text in an error
+ * @throws       AgentError "codec/json" or "codec/utf8" when the text is no JSON, nests deeper than `limits.jsonDepth`,
+ *               or a wanted member has another type; the message has the path and the byte
+ * @see          RFC 8259
+ */
+export function readJson<S extends Shape>(bytes: Uint8Array, shape: S, where: string): Read<S> {
+  const reader = new Reader(bytes, where);
+  const value = reader.read(shape, where, 0);
+  reader.end();
+  return value as Read<S>;
+}
+
+const quote = 34;
+const openBrace = 123;
+const closeBrace = 125;
+const openBracket = 91;
+const closeBracket = 93;
+const comma = 44;
+const colon = 58;
+
+class Reader {
+  readonly #bytes: Uint8Array;
+  readonly #where: string;
+  #at = 0;
+
+  constructor(bytes: Uint8Array, where: string) {
+    this.#bytes = bytes;
+    this.#where = where;
+  }
+
+  read(shape: Shape, path: string, depth: number): unknown {
+    const first = this.#peek();
+    if (typeof shape === "object") {
+      if (first === openBrace) return this.#members(shape, path, depth);
+    } else if (shape === "strings") {
+      if (first === openBrace) return this.#strings(path);
+    } else {
+      if (first === openBrace || first === openBracket) {
+        if (shape !== "scalar") this.#fail(`${path} is not a ${shape}`);
+        this.#skip(depth);
+        return unsupported;
+      }
+      const value = this.#scalar();
+      if (shape === "scalar" || fits(shape, value)) return value;
+      if (value !== null) this.#fail(`${path} is not a ${shape}`);
+      return undefined;
+    }
+    if (first === 110) {
+      this.#scalar();
+      return undefined;
+    }
+    return this.#fail(`${path} is not an object`);
+  }
+
+  end(): void {
+    this.#space();
+    if (this.#at < this.#bytes.length) this.#fail("more after the value");
+  }
+
+  #members(shape: { readonly [name: string]: Shape }, path: string, depth: number): unknown {
+    if (depth >= limits.jsonDepth) this.#fail(`nesting deeper than ${limits.jsonDepth}`);
+    const names = Object.keys(shape);
+    const result: Record<string, unknown> = {};
+    for (const name of names) result[name] = undefined;
+    this.#eachMember(key => {
+      const name = names.find(known => known === key);
+      if (name === undefined) this.#skip(depth + 1);
+      else result[name] = this.read(shape[name]!, `${path}.${name}`, depth + 1);
+    });
+    return result;
+  }
+
+  #strings(path: string): Map<string, string> {
+    const result = new Map<string, string>();
+    this.#eachMember(key => {
+      if (result.size >= limits.names) this.#fail(`${path} has more than ${limits.names} members`);
+      result.set(key, this.read("string", `${path}.${key}`, 1) as string);
+    });
+    return result;
+  }
+
+  #eachMember(take: (key: string) => void): void {
+    this.#at++;
+    if (this.#peek() === closeBrace) {
+      this.#at++;
+      return;
+    }
+    for (;;) {
+      if (this.#peek() !== quote) this.#fail("a member name must be a string");
+      const key = this.#string();
+      if (this.#peek() !== colon) this.#fail("':' expected");
+      this.#at++;
+      take(key);
+      const next = this.#peek();
+      this.#at++;
+      if (next === closeBrace) return;
+      if (next !== comma) this.#fail("',' or '}' expected");
+    }
+  }
+
+  /** Passes over one value, checking it; open brackets are remembered in a list, not by recursion. */
+  #skip(depth: number): void {
+    const open: boolean[] = [];
+    for (;;) {
+      if (this.#skipStart(open, depth)) continue;
+      for (;;) {
+        const isObject = open[open.length - 1];
+        if (isObject === undefined) return;
+        const next = this.#peek();
+        this.#at++;
+        if (next === comma) {
+          if (isObject) this.#skipName();
+          break;
+        }
+        if (next !== (isObject ? closeBrace : closeBracket))
+          this.#fail("',' or a closing bracket expected");
+        open.pop();
+      }
+    }
+  }
+
+  /** @returns true when a container was opened that has members: the first of them starts here. */
+  #skipStart(open: boolean[], depth: number): boolean {
+    const first = this.#peek();
+    if (first !== openBrace && first !== openBracket) {
+      this.#scalar();
+      return false;
+    }
+    if (depth + open.length >= limits.jsonDepth)
+      this.#fail(`nesting deeper than ${limits.jsonDepth}`);
+    const isObject = first === openBrace;
+    this.#at++;
+    if (this.#peek() === (isObject ? closeBrace : closeBracket)) {
+      this.#at++;
+      return false;
+    }
+    open.push(isObject);
+    if (isObject) this.#skipName();
+    return true;
+  }
+
+  #skipName(): void {
+    if (this.#peek() !== quote) this.#fail("a member name must be a string");
+    this.#string();
+    if (this.#peek() !== colon) this.#fail("':' expected");
+    this.#at++;
+  }
+
+  #scalar(): Scalar {
+    const first = this.#peek();
+    if (first === quote) return this.#string();
+    if (first === 116) return this.#word("true", true);
+    if (first === 102) return this.#word("false", false);
+    if (first === 110) return this.#word("null", null);
+    return this.#number();
+  }
+
+  #word<T>(word: string, value: T): T {
+    for (let i = 0; i < word.length; i++) {
+      if (this.#bytes[this.#at + i] !== word.charCodeAt(i)) this.#fail("not a JSON value");
+    }
+    this.#at += word.length;
+    return value;
+  }
+
+  #number(): number {
+    const start = this.#at;
+    while (this.#at < this.#bytes.length && isNumberByte(this.#bytes[this.#at]!)) this.#at++;
+    if (this.#at - start > 40) this.#fail(`number of ${this.#at - start} characters`);
+    const text = fromUtf8(this.#bytes, start, this.#at);
+    if (!/^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$/.test(text))
+      this.#fail("not a JSON value");
+    const value = Number(text);
+    if (!Number.isFinite(value)) this.#fail(`number ${text} is out of range`);
+    return value;
+  }
+
+  #string(): string {
+    const start = ++this.#at;
+    let plain = true;
+    for (;;) {
+      const byte = this.#bytes[this.#at];
+      if (byte === undefined) this.#fail("string without an end");
+      if (byte < 32) this.#fail("control character in a string");
+      if (byte === quote) break;
+      if (byte === 92) {
+        plain = false;
+        this.#at++;
+      }
+      this.#at++;
+    }
+    const end = this.#at++;
+    return plain ? fromUtf8(this.#bytes, start, end) : this.#unescape(start, end);
+  }
+
+  #unescape(start: number, end: number): string {
+    const parts: string[] = [];
+    let from = start;
+    for (let at = start; at < end; at++) {
+      if (this.#bytes[at] !== 92) continue;
+      parts.push(fromUtf8(this.#bytes, from, at));
+      const code = this.#bytes[at + 1]!;
+      if (code === 117) {
+        const point = this.#escapedPoint(at, end);
+        parts.push(String.fromCodePoint(point));
+        at += point > 0xffff ? 11 : 5;
+      } else {
+        const index = '"\\/bfnrt'.indexOf(String.fromCharCode(code));
+        if (index < 0) this.#fail("unknown escape in a string");
+        parts.push('"\\/\b\f\n\r\t'.charAt(index));
+        at++;
+      }
+      from = at + 1;
+    }
+    parts.push(fromUtf8(this.#bytes, from, end));
+    return parts.join("");
+  }
+
+  #escapedPoint(at: number, end: number): number {
+    const high = this.#hex4(at + 2, end);
+    if (high < 0xd800 || high > 0xdfff) return high;
+    const isPair = high < 0xdc00 && this.#bytes[at + 6] === 92 && this.#bytes[at + 7] === 117;
+    const low = isPair ? this.#hex4(at + 8, end) : 0;
+    if (low < 0xdc00 || low > 0xdfff) this.#fail("unpaired surrogate in a string");
+    return 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+  }
+
+  #hex4(from: number, end: number): number {
+    let value = 0;
+    for (let i = from; i < from + 4; i++) {
+      const byte = i < end ? this.#bytes[i]! : 0;
+      const lower = byte | 32;
+      const digit =
+        byte >= 48 && byte <= 57 ? byte - 48 : lower >= 97 && lower <= 102 ? lower - 87 : -1;
+      if (digit < 0) this.#fail("bad \\u escape in a string");
+      value = value * 16 + digit;
+    }
+    return value;
+  }
+
+  #space(): void {
+    while (this.#at < this.#bytes.length && isSpace(this.#bytes[this.#at]!)) this.#at++;
+  }
+
+  #peek(): number {
+    this.#space();
+    return this.#bytes[this.#at] ?? -1;
+  }
+
+  #fail(reason: string): never {
+    throw new AgentError(
+      "codec/json",
+      `${this.#where}: ${reason} (byte ${this.#at} of ${this.#bytes.length})`,
+    );
+  }
+}
+
+function fits(shape: string, value: Scalar): boolean {
+  if (shape === "integer") return Number.isSafeInteger(value);
+  return shape === typeof value;
+}
+
+function isSpace(byte: number): boolean {
+  return byte === 32 || byte === 10 || byte === 13 || byte === 9;
+}
+
+function isNumberByte(byte: number): boolean {
+  return (
+    (byte >= 48 && byte <= 57) || byte === 45 || byte === 43 || byte === 46 || (byte | 32) === 101
+  );
+}
+
+/** What `writeJson` takes. A member that is undefined is left out. */
+export type Json = Scalar | readonly Json[] | { readonly [name: string]: Json | undefined };
+
+/**
+ * Own writer, because XS refuses `JSON.stringify` of anything that lives in flash.
+ *
+ * @throws AgentError "codec/json" for a number that is not finite and for nesting deeper than `limits.jsonDepth`.
+ */
+export function writeJson(value: Json, depth = 0): string {
+  if (value === null || typeof value === "boolean") return String(value);
+  if (typeof value === "string") return writeString(value);
+  if (typeof value === "number") {
+    if (!Number.isFinite(value))
+      throw new AgentError("codec/json", `${value} cannot be written as JSON`);
+    return String(value);
+  }
+  if (depth >= limits.jsonDepth) {
+    throw new AgentError("codec/json", `nesting deeper than ${limits.jsonDepth} cannot be written`);
+  }
+  if (isList(value)) return `[${value.map(item => writeJson(item, depth + 1)).join(",")}]`;
+  const members: string[] = [];
+  for (const name of Object.keys(value)) {
+    const member = value[name];
+    if (member !== undefined) members.push(`${writeString(name)}:${writeJson(member, depth + 1)}`);
+  }
+  return `{${members.join(",")}}`;
+}
+
+function isList(value: object): value is readonly Json[] {
+  return Array.isArray(value);
+}
+
+function writeString(text: string): string {
+  const parts: string[] = ['"'];
+  for (const character of text) {
+    const code = character.codePointAt(0)!;
+    if (code === quote || code === 92) parts.push(`\\${character}`);
+    else if (code < 32) parts.push(`\\u00${code < 16 ? "0" : ""}${code.toString(16)}`);
+    else parts.push(character);
+  }
+  parts.push('"');
+  return parts.join("");
+}

@@ -1,0 +1,114 @@
+// When to dial, when to wait and how long. Pure: time and chance arrive with the events.
+import { AgentError } from "../errors.js";
+import { limits } from "../limits.js";
+import { type Backoff, fullJitter } from "../util/backoff.js";
+import type { Step } from "../util/machine.js";
+import { type ConnectionState, connectionTable } from "./table.js";
+
+export interface ConnectionRecord {
+  readonly state: ConnectionState;
+  /** Failures since the last stable success; sets how far the backoff has grown. */
+  readonly attempt: number;
+  /** Ticks when CONNACK arrived. */
+  readonly onlineAt: number;
+  /** Dial again, as another identity, once drained. */
+  readonly again: boolean;
+}
+
+export type ConnectionEvent =
+  | { readonly type: "start" | "due" | "switch" | "stop" | "drained" }
+  | { readonly type: "accepted"; readonly ticks: number }
+  /** `chance` is uniform in [0, 1). */
+  | { readonly type: "lost" | "refused"; readonly ticks: number; readonly chance: number };
+
+export type ConnectionEffect =
+  | { readonly type: "dial" | "cancelWait" | "disconnect" | "drop" }
+  | { readonly type: "deadline" | "wait"; readonly delayMs: number };
+
+export const connectionAtRest: ConnectionRecord = Object.freeze({
+  state: "offline",
+  attempt: 0,
+  onlineAt: 0,
+  again: false,
+});
+
+/** The service takes one CONNECT a second and client id; the cap keeps a fleet's silence bearable. */
+export const connectionBackoff: Backoff = Object.freeze({ baseMs: 1000, capMs: 120_000 });
+
+type Result = Step<ConnectionRecord, ConnectionEffect>;
+
+/** Decides, never acts. */
+export function step(record: ConnectionRecord, event: ConnectionEvent): Result {
+  const state = connectionTable[record.state][event.type];
+  if (state === undefined) {
+    throw new AgentError("agent/illegal-event", `connection: ${event.type} in ${record.state}`);
+  }
+  const from = record.state;
+  switch (event.type) {
+    case "start":
+    case "due":
+      return dial({ ...record, state, again: false });
+    case "accepted":
+      return {
+        record: { ...record, state, onlineAt: event.ticks },
+        effects: [{ type: "deadline", delayMs: 0 }],
+      };
+    case "lost":
+    case "refused":
+      return from === "draining" ? drained({ ...record, state }) : wait(record, event);
+    case "switch":
+      if (from === "waiting")
+        return dial({ ...record, state, attempt: 0 }, [{ type: "cancelWait" }]);
+      return drain({ ...record, state, attempt: 0, again: true });
+    case "stop":
+      if (from === "online" || from === "draining")
+        return drain({ ...record, state, again: false });
+      return {
+        record: { ...record, state, again: false },
+        effects:
+          from === "connecting"
+            ? [{ type: "drop" }]
+            : from === "waiting"
+              ? [{ type: "cancelWait" }]
+              : [],
+      };
+    case "drained":
+      return drained({ ...record, state });
+  }
+}
+
+function dial(record: ConnectionRecord, before: readonly ConnectionEffect[] = []): Result {
+  const effects: ConnectionEffect[] = [
+    ...before,
+    { type: "deadline", delayMs: limits.connectMs },
+    { type: "dial" },
+  ];
+  return { record: { ...record, state: "connecting" }, effects };
+}
+
+function drain(record: ConnectionRecord): Result {
+  return {
+    record,
+    effects: [{ type: "disconnect" }, { type: "deadline", delayMs: limits.drainMs }],
+  };
+}
+
+function drained(record: ConnectionRecord): Result {
+  if (record.again) return dial({ ...record, again: false }, [{ type: "drop" }]);
+  return { record: { ...record, state: "offline" }, effects: [{ type: "drop" }] };
+}
+
+/** A refusal waits at the cap: the same credentials will hardly be welcome a second later. */
+function wait(
+  record: ConnectionRecord,
+  event: ConnectionEvent & { type: "lost" | "refused" },
+): Result {
+  const wasStable = record.state === "online" && event.ticks - record.onlineAt >= limits.stableMs;
+  const attempt = wasStable ? 0 : record.attempt;
+  const grown = event.type === "refused" ? 30 : attempt;
+  const delayMs = fullJitter(connectionBackoff, grown, event.chance);
+  return {
+    record: { ...record, state: "waiting", attempt: attempt + 1 },
+    effects: [{ type: "drop" }, { type: "wait", delayMs }],
+  };
+}

@@ -1,0 +1,10 @@
+// The public names, and nothing else.
+export { Agent } from "./agent.js";
+export { AgentError, type ErrorCode, type ErrorKind } from "./errors.js";
+export type * from "./host.js";
+export { limits } from "./limits.js";
+export { MQTTClient } from "./mqtt/client.js";
+export type { AgentOptions, CertificateAndKey, ClaimIdentity, OwnIdentity } from "./options.js";
+export { Settings } from "./settings.js";
+export type { Schema, Setting, Values } from "./shadow/schema.js";
+export type { AgentStatus } from "./status.js";

@@ -1,0 +1,38 @@
+// What the product holds of its settings: the values in force, and a word when the cloud changes them.
+import { AgentError } from "./errors.js";
+import { faultOf, type Schema, type Values } from "./shadow/schema.js";
+
+export class Settings<S extends Schema = Schema> {
+  /** Called with just the values the cloud changed, after they are saved. */
+  onChange: ((changed: Partial<Values<S>>) => void) | undefined;
+  readonly schema: S;
+  readonly #values: () => Values;
+  readonly #set: (values: Values) => void;
+
+  constructor(schema: S, values: () => Values, set: (values: Values) => void) {
+    this.schema = schema;
+    this.#values = values;
+    this.#set = set;
+  }
+
+  /** All values in force. */
+  get values(): Values<S> {
+    return this.#values() as Values<S>;
+  }
+
+  /**
+   * Sets values on the device itself, saves them and reports them.
+   *
+   * @throws AgentError "agent/options" for a name or a value the schema does not allow; nothing is changed then
+   */
+  set(values: Partial<Values<S>>): void {
+    for (const name of Object.keys(values)) {
+      const setting = this.schema[name];
+      const fault = setting
+        ? faultOf(setting, values[name] as string | number | boolean)
+        : "is not declared";
+      if (fault) throw new AgentError("agent/options", `settings.${name} ${fault}`);
+    }
+    this.#set(values as Values);
+  }
+}

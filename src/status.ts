@@ -1,0 +1,34 @@
+// What an application or a console may observe of an agent.
+import type { AgentError } from "./errors.js";
+import type { Values } from "./shadow/schema.js";
+
+export type AgentStatus =
+  | { readonly type: "keyMade" }
+  /** Dialing as the claim or with the own identity; `attempt` counts from 1 since the last stable success. */
+  | { readonly type: "connecting"; readonly as: "claim" | "device"; readonly attempt: number }
+  | {
+      readonly type: "online";
+      readonly as: "claim" | "device";
+      readonly clientId: string;
+      readonly sessionPresent: boolean;
+    }
+  /** The link is gone and will be dialed again. */
+  | { readonly type: "offline"; readonly error: AgentError; readonly retryInMs: number }
+  | { readonly type: "certified"; readonly certificateId: string }
+  | { readonly type: "registered"; readonly thingName: string }
+  /** The own identity has held a session; the claim is not used any more. */
+  | { readonly type: "provisioned"; readonly thingName: string }
+  /** The shadow was read and all that is desired is in force. */
+  | { readonly type: "settings"; readonly changed: Values; readonly version: number }
+  | { readonly type: "reported"; readonly values: Values }
+  /** A desired value was refused; the one before stays in force. */
+  | { readonly type: "settingRefused"; readonly name: string; readonly reason: string }
+  | {
+      readonly type: "telemetry";
+      readonly channel: string;
+      readonly byteLength: number;
+      readonly dropped: number;
+    }
+  /** Something went wrong that did not end the link. */
+  | { readonly type: "fault"; readonly error: AgentError }
+  | { readonly type: "stopped" };

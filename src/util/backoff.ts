@@ -1,0 +1,17 @@
+// Full-jitter exponential backoff, as a function of the attempt and one random number.
+
+export interface Backoff {
+  readonly baseMs: number;
+  readonly capMs: number;
+}
+
+/**
+ * @param attempt  0 for the first retry
+ * @param chance   uniform in [0, 1)
+ * @returns        milliseconds, uniform in [0, min(cap, base * 2^attempt))
+ * @see            "Exponential Backoff And Jitter", AWS Architecture Blog
+ */
+export function fullJitter(backoff: Backoff, attempt: number, chance: number): number {
+  const ceiling = Math.min(backoff.capMs, backoff.baseMs * 2 ** Math.min(attempt, 30));
+  return Math.floor(ceiling * chance);
+}

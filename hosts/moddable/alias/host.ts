@@ -1,0 +1,2 @@
+// The module firmware imports as `skerry/host`.
+export { host } from "skerry/hosts/moddable/host";

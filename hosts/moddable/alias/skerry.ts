@@ -1,0 +1,2 @@
+// The module firmware imports as `skerry`.
+export * from "skerry/src/index";

@@ -1,0 +1,43 @@
+// Name resolution by the platform's resolver.
+// biome-ignore lint/style/useNodejsImportProtocol: this is the SDK's module of that name
+import Net from "net";
+import Timer from "timer";
+import type { ResolveOptions, Resolver } from "../../src/host.js";
+import { parseAddress } from "./chain.js";
+import { guard, report } from "./guard.js";
+
+/** The only meaning of the name; resolvers may answer with an address family the socket does not take. @see RFC 6761 6.3 */
+const loopback = "127.0.0.1";
+const maxNameLength = 253;
+
+export class NativeResolver implements Resolver {
+  #isClosed = false;
+
+  resolve(options: ResolveOptions): void {
+    const { host } = options;
+    if (parseAddress(host) !== undefined || host.includes(":")) this.#later(options, host);
+    else if (host.toLowerCase() === "localhost") this.#later(options, loopback);
+    else if (host.length === 0 || host.length > maxNameLength) this.#later(options, undefined);
+    else Net.resolve(host, (_name, address) => this.#answer(options, address));
+  }
+
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  #later(options: ResolveOptions, address: string | undefined): void {
+    Timer.set(() => this.#answer(options, address), 0);
+  }
+
+  #answer(options: ResolveOptions, address: string | undefined): void {
+    if (this.#isClosed) return;
+    const { host } = options;
+    guard(
+      () => {
+        if (address !== undefined) options.onResolved(host, address);
+        else options.onError(host, new Error(`${host} has no address`));
+      },
+      error => report("dns", error),
+    );
+  }
+}

@@ -1,0 +1,51 @@
+// The ESP32's machine, through functions of ESP-IDF that the manifest names.
+import FFI from "mc/ffi";
+import { toHex } from "skerry/hosts/moddable/der-reader";
+import Time from "time";
+
+interface Native {
+  esp_fill_random(buffer: ArrayBufferLike, length: number): void;
+  esp_restart(): void;
+  esp_get_free_heap_size(): number;
+  esp_efuse_mac_get_default(address: ArrayBufferLike): number;
+}
+
+const macBytes = 6;
+
+function library(): Native {
+  return new FFI() as Native;
+}
+
+export function prepare(): void {
+  // Nothing to prepare here.
+}
+
+/** The generator has its full entropy while the radio is on. @see ESP-IDF "Random Number Generation" */
+export function fillRandom(buffer: ArrayBufferLike): void {
+  library().esp_fill_random(buffer, buffer.byteLength);
+}
+
+/** Milliseconds on a 32-bit counter whose differences `elapsed` tells. */
+export function ticks(): number {
+  return Time.ticks;
+}
+
+export function elapsed(start: number, end: number): number {
+  return Time.delta(start, end);
+}
+
+export function restart(): void {
+  library().esp_restart();
+}
+
+export function freeHeapBytes(): number | undefined {
+  return library().esp_get_free_heap_size();
+}
+
+/** The base address burnt in by the maker. @throws when it cannot be read */
+export function boardId(): string | undefined {
+  const address = new Uint8Array(macBytes);
+  const status = library().esp_efuse_mac_get_default(address.buffer);
+  if (status !== 0) throw new Error(`base address: error ${status}`);
+  return toHex(address);
+}

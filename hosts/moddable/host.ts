@@ -1,0 +1,25 @@
+// This machine as the agent sees it. Not preloaded: it is put together when the firmware starts.
+import { prepare } from "skerry/platform/machine";
+import { openDomain } from "skerry/platform/storage";
+import type { Host } from "../../src/host.js";
+import { MonotonicClock } from "./clock.js";
+import { NativeCrypto } from "./crypto.js";
+import { NativeResolver } from "./dns.js";
+import { BoundedStorage } from "./key-value.js";
+import { Board } from "./system.js";
+import { NativeTimers } from "./timer.js";
+import { TLSSocket } from "./tls.js";
+
+prepare();
+
+const keyValue = new BoundedStorage(openDomain);
+
+export const host: Host = {
+  clock: new MonotonicClock(),
+  timer: new NativeTimers(),
+  crypto: new NativeCrypto(),
+  system: new Board(keyValue),
+  dns: { io: NativeResolver },
+  tls: { io: TLSSocket },
+  keyValue,
+};

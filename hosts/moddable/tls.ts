@@ -1,0 +1,282 @@
+// The mutual-TLS byte stream: one TCP socket, one guarded session, bounded buffers on both sides.
+import TCP from "embedded:io/socket/tcp";
+import type { SessionStream } from "ssl/session";
+import Timer from "timer";
+import type { TLSSocketOptions, TLSSocket as TLSStream } from "../../src/host.js";
+import { guard, report } from "./guard.js";
+import { fragmentBytes, GuardedSession } from "./session.js";
+import { alerts, TLSError } from "./tls-error.js";
+
+/** Room for what one record adds to what it carries. */
+const overheadBytes = 64;
+
+type State = "handshake" | "open" | "over";
+
+/** @see src/host.ts for the promises; the reason given to `onError` is a TLSError. */
+export class TLSSocket implements TLSStream {
+  readonly #options: TLSSocketOptions;
+  readonly #session: GuardedSession;
+  readonly #wire: Wire;
+  readonly #inbox: Uint8Array[] = [];
+  #state: State = "handshake";
+  #announced = 0;
+  #later: object | undefined;
+  #failure: unknown;
+
+  /** @throws when an option is out of bounds or no socket is left */
+  constructor(options: TLSSocketOptions) {
+    this.#options = options;
+    this.#session = new GuardedSession(options.secure, options.host);
+    this.#wire = new Wire(options, {
+      onReadable: () => this.#guarded(() => this.#pump()),
+      onWritable: () => this.#guarded(() => this.#drained()),
+      onError: () => this.#fail(new TLSError(undefined, "connection closed or reset")),
+    });
+  }
+
+  read(count = Number.POSITIVE_INFINITY): ArrayBuffer | undefined {
+    const length = Math.min(count, this.#unread);
+    if (!(length > 0)) return undefined;
+    const result = new Uint8Array(length);
+    let at = 0;
+    while (at < length) {
+      const first = this.#inbox[0]!;
+      const part = first.subarray(0, length - at);
+      result.set(part, at);
+      at += part.length;
+      if (part.length === first.length) this.#inbox.shift();
+      else this.#inbox[0] = first.subarray(part.length);
+    }
+    if (this.#inbox.length === 0 && this.#wire.readable > 0) this.#soon();
+    return result.buffer;
+  }
+
+  write(bytes: Uint8Array): number {
+    if (this.#state !== "open") throw new Error("TLS: not open");
+    if (bytes.length > this.#announced) {
+      throw new RangeError(`TLS: ${bytes.length} bytes, ${this.#announced} can be written`);
+    }
+    if (bytes.length > 0) this.#session.write(this.#wire, bytes);
+    if (this.#wire.isBroken) this.#failSoon(new TLSError(undefined, "connection is broken"));
+    this.#announced = this.#room;
+    return this.#announced;
+  }
+
+  close(): void {
+    if (this.#state === "over" && this.#wire.isClosed) return;
+    if (this.#state === "open") {
+      guard(
+        () => this.#session.sendAlert(this.#wire, alerts.closeNotify),
+        error => report("tls", error),
+      );
+    }
+    this.#state = "over";
+    this.#end();
+  }
+
+  get #unread(): number {
+    return this.#inbox.reduce((sum, part) => sum + part.length, 0);
+  }
+
+  get #room(): number {
+    return Math.max(0, fragmentBytes - this.#wire.queued - overheadBytes);
+  }
+
+  #guarded(action: () => void): void {
+    guard(
+      () => {
+        if (this.#state !== "over") action();
+      },
+      error => this.#fail(error),
+    );
+  }
+
+  /** Takes what has arrived as far as the inbox allows. */
+  #pump(): void {
+    if (this.#state === "handshake") this.#shake();
+    if (this.#state !== "open") return;
+    const before = this.#unread;
+    while (this.#unread < fragmentBytes) {
+      const bytes = this.#session.read(this.#wire);
+      if (bytes === null) throw new TLSError(undefined, "server closed the connection");
+      if (bytes === undefined) break;
+      if (bytes.length > 0) this.#inbox.push(bytes);
+    }
+    if (this.#unread > before) this.#options.onReadable?.(this.#unread);
+  }
+
+  #shake(): void {
+    for (;;) {
+      const { readable } = this.#wire;
+      const { handshakeProcess } = this.#session;
+      const isOver = this.#session.handshake(this.#wire);
+      if (this.#session.alert !== undefined) {
+        throw new TLSError(undefined, "server ended the handshake");
+      }
+      if (isOver) break;
+      if (readable === this.#wire.readable && handshakeProcess === this.#session.handshakeProcess) {
+        if (this.#wire.isBroken) throw new TLSError(undefined, "connection is broken");
+        return;
+      }
+    }
+    this.#session.open();
+    this.#state = "open";
+    this.#announce();
+  }
+
+  #drained(): void {
+    if (this.#state === "handshake") this.#pump();
+    else if (this.#wire.queued === 0 && this.#announced < this.#room) this.#announce();
+  }
+
+  #announce(): void {
+    this.#announced = this.#room;
+    if (this.#announced > 0) this.#options.onWritable?.(this.#announced);
+  }
+
+  #soon(): void {
+    this.#later ??= Timer.set(() => {
+      this.#later = undefined;
+      this.#guarded(() => {
+        if (this.#failure !== undefined) throw this.#failure;
+        this.#pump();
+      });
+    }, 0);
+  }
+
+  #failSoon(error: unknown): void {
+    this.#failure ??= error;
+    this.#soon();
+  }
+
+  #fail(error: unknown): void {
+    if (this.#state === "over") return;
+    const description = alertFor(error, this.#state);
+    this.#state = "over";
+    guard(
+      () => {
+        if (description !== undefined && !this.#wire.isBroken) {
+          this.#session.sendAlert(this.#wire, description);
+        }
+      },
+      second => report("tls", second),
+    );
+    this.#end();
+    guard(
+      () => this.#options.onError?.(error),
+      second => report("tls", second),
+    );
+  }
+
+  #end(): void {
+    Timer.clear(this.#later);
+    this.#later = undefined;
+    this.#inbox.length = 0;
+    this.#wire.close();
+  }
+}
+
+function alertFor(error: unknown, state: State): number | undefined {
+  if (error instanceof TLSError) return error.alert;
+  return state === "handshake" ? alerts.decryptError : alerts.badRecordMac;
+}
+
+interface WireCallbacks {
+  onReadable(): void;
+  onWritable(): void;
+  onError(): void;
+}
+
+/** The TCP socket as the session takes it, with a queue for what the socket does not take at once. */
+class Wire implements SessionStream {
+  readonly #tcp: TCP;
+  readonly #queue: Uint8Array[] = [];
+  #isClosed = false;
+  #isBroken = false;
+  /** Bytes the socket takes now. */
+  #free = 0;
+  readable = 0;
+
+  constructor({ address, port }: TLSSocketOptions, callbacks: WireCallbacks) {
+    this.#tcp = new TCP({
+      address,
+      port,
+      nodelay: true,
+      onReadable: count => {
+        this.readable = count;
+        callbacks.onReadable();
+      },
+      onWritable: count => {
+        this.#free = count;
+        guard(
+          () => this.#flush(),
+          () => callbacks.onError(),
+        );
+        callbacks.onWritable();
+      },
+      onError: () => {
+        this.#isBroken = true;
+        callbacks.onError();
+      },
+    });
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Whether the socket has stopped taking bytes for good. */
+  get isBroken(): boolean {
+    return this.#isBroken;
+  }
+
+  get queued(): number {
+    return this.#queue.reduce((sum, part) => sum + part.length, 0);
+  }
+
+  get writable(): number {
+    return this.#free;
+  }
+
+  /** The session keeps an estimate here; the socket's own number is the one that counts. */
+  set writable(_estimate: number) {}
+
+  read(into: Uint8Array): void {
+    this.#tcp.read(into);
+    this.readable -= into.length;
+  }
+
+  write(bytes: Uint8Array): number {
+    this.#queue.push(bytes);
+    this.#flush();
+    return this.#free;
+  }
+
+  /** Outside of the socket's own callbacks, which may still have something to look at. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.readable = 0;
+    Timer.set(
+      () =>
+        guard(
+          () => this.#tcp.close(),
+          error => report("tcp", error),
+        ),
+      0,
+    );
+  }
+
+  #flush(): void {
+    while (this.#free > 0 && !this.#isBroken) {
+      const first = this.#queue[0];
+      if (first === undefined) return;
+      const part = first.subarray(0, this.#free);
+      const free = this.#tcp.write(part);
+      this.#isBroken = free === undefined;
+      this.#free = free ?? 0;
+      if (part.length === first.length) this.#queue.shift();
+      else this.#queue[0] = first.subarray(part.length);
+    }
+  }
+}

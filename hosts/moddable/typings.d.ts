@@ -1,0 +1,201 @@
+// The parts of the Moddable SDK that this host calls, as narrow as it uses them.
+
+declare function trace(...text: string[]): void;
+
+interface BigIntConstructor {
+  fromArrayBuffer(bytes: ArrayBuffer): bigint;
+}
+
+declare module "timer" {
+  const Timer: {
+    set(callback: () => void, delay?: number): object;
+    repeat(callback: () => void, interval: number): object;
+    clear(timer: object | undefined): void;
+  };
+  export default Timer;
+}
+
+declare module "time" {
+  const Time: { readonly ticks: number; delta(start: number, end: number): number };
+  export default Time;
+}
+
+declare module "net" {
+  const Net: { resolve(host: string, callback: (host: string, address?: string) => void): void };
+  export default Net;
+}
+
+declare module "mc/ffi" {
+  /** Its methods are the functions that the manifest's `ffi` names. */
+  const FFI: new () => object;
+  export default FFI;
+}
+
+declare module "mc/config" {
+  const config: Readonly<Record<string, unknown>>;
+  export default config;
+}
+
+declare module "crypt" {
+  export class Digest {
+    constructor(algorithm: "SHA256");
+    process(...parts: (ArrayBuffer | Uint8Array)[]): ArrayBuffer;
+  }
+}
+
+declare module "hmac" {
+  import type { Digest } from "crypt";
+  export default class HMAC {
+    constructor(digest: Digest, key: ArrayBuffer | Uint8Array);
+    process(...parts: (ArrayBuffer | Uint8Array)[]): ArrayBuffer;
+  }
+}
+
+declare module "modular" {
+  export default class Modular {
+    constructor(modulus: bigint);
+    mulinv(value: bigint): bigint;
+    exp(base: bigint, exponent: bigint): bigint;
+  }
+}
+
+declare module "ecp" {
+  export default class ECPoint {
+    constructor(x: bigint, y: bigint);
+    readonly X: bigint;
+    readonly Y: bigint;
+  }
+}
+
+declare module "curve" {
+  import type ECPoint from "ecp";
+  export default class Curve {
+    constructor(name: "secp256r1");
+    readonly G: ECPoint;
+    readonly ec: { mul(point: ECPoint, scalar: bigint): ECPoint };
+  }
+}
+
+declare module "ecdsa" {
+  import type Curve from "curve";
+  import type ECPoint from "ecp";
+  export default class ECDSA {
+    constructor(key: ECPoint, curve: Curve);
+    /** @param signature both halves, each padded to the size of the order */
+    verify(digest: ArrayBuffer, signature: ArrayBuffer): boolean;
+  }
+}
+
+declare module "ssl/stream" {
+  export default class SSLStream {
+    constructor(bytes: Uint8Array);
+  }
+}
+
+declare module "ssl/alert" {
+  const alert: object;
+  export default alert;
+}
+
+declare module "ssl/constants" {
+  export const AES: number;
+  export const ECDHE_RSA: number;
+  export const GCM: number;
+  export const SHA256: number;
+}
+
+declare module "ssl/handshake" {
+  import type Session from "ssl/session";
+  import type SSLStream from "ssl/stream";
+
+  const handshake: {
+    readonly certificateVerify: { calculateDigest(session: Session): ArrayBuffer };
+    packetize(session: Session, type: number, body: SSLStream): Uint8Array;
+  };
+  export default handshake;
+}
+
+declare module "ssl/session" {
+  export interface SessionOptions {
+    readonly serverName?: string;
+    readonly protocolVersion: number;
+    readonly cache: false;
+    readonly tls_max_fragment_length: number;
+    readonly applicationLayerProtocolNegotiation?: readonly string[];
+  }
+  /** What the session reads from and writes to. */
+  export interface SessionStream {
+    readable: number;
+    writable: number;
+    read(into: Uint8Array): void;
+    write(bytes: Uint8Array): number;
+  }
+  export interface CertificateManager {
+    verify(chain: readonly Uint8Array[]): boolean;
+    register(certificate: ArrayBuffer): void;
+    getKey(certificate: ArrayBuffer): object;
+    findPreferredCert(): readonly Uint8Array[];
+  }
+  export default class Session {
+    constructor(options: SessionOptions);
+    certificateManager: CertificateManager;
+    readonly clientRandom: ArrayBuffer;
+    readonly alert: { readonly level: number; readonly description: number } | undefined;
+    readonly handshakeProcess: number;
+    initiateHandshake(): void;
+    /** @returns true when the handshake is over, or when an alert has ended it. */
+    handshake(stream: SessionStream): boolean;
+    /** @returns undefined when there is nothing yet, null when the peer has closed. */
+    read(stream: SessionStream): Uint8Array | null | undefined;
+    write(stream: SessionStream, bytes: Uint8Array): number;
+    doProtocol(stream: SessionStream, protocol: object, first?: unknown, second?: unknown): void;
+    readPacket(stream: SessionStream): Uint8Array | undefined;
+  }
+}
+
+declare module "embedded:io/socket/tcp" {
+  export interface TCPOptions {
+    readonly address: string;
+    readonly port: number;
+    readonly nodelay?: boolean;
+    onReadable(count: number): void;
+    onWritable(count: number): void;
+    onError(): void;
+  }
+  export default class TCP {
+    constructor(options: TCPOptions);
+    read(into: Uint8Array): number | undefined;
+    /** @returns bytes that can still be written; undefined when the connection is broken. */
+    write(bytes: Uint8Array): number | undefined;
+    close(): void;
+  }
+}
+
+declare module "embedded:storage/files" {
+  interface File {
+    read(count: number, position: number): ArrayBuffer;
+    write(bytes: Uint8Array, position: number): void;
+    status(): { readonly size: number };
+    flush(): void;
+    close(): void;
+  }
+  const files: {
+    openFile(options: { path: string; mode: "r" | "w" }): File;
+    status(path: string): { readonly size: number; isFile(): boolean };
+    createDirectory(path: string): boolean;
+    delete(path: string): boolean;
+    move(from: string, to: string): void;
+  };
+  export default files;
+}
+
+declare module "embedded:storage/key-value" {
+  interface Domain {
+    read(key: string): ArrayBuffer | undefined;
+    write(key: string, value: Uint8Array): void;
+    delete(key: string): void;
+    close(): void;
+  }
+  const storage: { open(options: { path: string; format: "buffer" }): Domain };
+  export default storage;
+}

@@ -1,58 +1,25 @@
-// Owns the parts: saves what a step decided, then performs its effects, and tells the product what happens.
-import {
-  createCertificateTopic,
-  provisioningFilters,
-  provisionTopic,
-  shadowFilters,
-  shadowTopic,
-} from "./cloud/topics.js";
+// Owns the parts: one link, the provisioner, the follower of the shadow, the telemetry queue. Everything that a host or
+// the product starts passes through one door here.
+import { provisioningFilters, shadowFilters } from "./cloud/topics.js";
 import { Link, type LinkIdentity } from "./connection/link.js";
 import { AgentError } from "./errors.js";
-import type { KeyValue, TimerHandle } from "./host.js";
 import { limits } from "./limits.js";
 import type { QoS } from "./mqtt/packet.js";
 import { Session } from "./mqtt/session.js";
-import { type AgentOptions, type CheckedOptions, checkOptions } from "./options.js";
 import {
-  certificateRequest,
-  encodeRecord,
-  parseCertified,
-  parseRejected as parseProvisioningRejected,
-  parseRecord,
-  parseRegistered,
-  registerRequest,
-} from "./provisioning/messages.js";
-import {
-  hasIdentity,
-  notProvisioned,
-  type ProvisioningEffect,
-  type ProvisioningEvent,
-  type ProvisioningRecord,
-  step as provisioningStep,
-} from "./provisioning/provisioning.js";
+  type AgentOptions,
+  type CheckedOptions,
+  type Credentials,
+  checkOptions,
+} from "./options.js";
+import { Provisioner } from "./provisioning/provisioner.js";
+import { hasIdentity } from "./provisioning/provisioning.js";
+import { Requests } from "./requests.js";
 import { Settings } from "./settings.js";
-import {
-  encodeValues,
-  getRequest,
-  parseAccepted,
-  parseDelta,
-  parseDocument,
-  parseRejected as parseShadowRejected,
-  parseValues,
-  type Reply,
-  updateRequest,
-} from "./shadow/messages.js";
+import { Follower } from "./shadow/follower.js";
 import { checkSchema, type Schema } from "./shadow/schema.js";
-import {
-  type ShadowEffect,
-  type ShadowEvent,
-  type ShadowRecord,
-  step as shadowStep,
-  startingFrom,
-} from "./shadow/shadow.js";
 import type { AgentStatus } from "./status.js";
 import { encodeSample, type Readings, TelemetryQueue } from "./telemetry/telemetry.js";
-import { certificationRequest } from "./trust/csr.js";
 
 export class Agent {
   readonly telemetry: {
@@ -65,44 +32,30 @@ export class Agent {
   };
   readonly #options: CheckedOptions;
   readonly #link: Link;
+  readonly #requests: Requests;
   readonly #queue = new TelemetryQueue();
-  #store: KeyValue | undefined;
-  #settings: Settings | undefined;
-  #provisioning: ProvisioningRecord = notProvisioned;
-  #shadow: ShadowRecord = startingFrom({});
+  #provisioner: Provisioner | undefined;
+  #follower: Follower | undefined;
   #identity: LinkIdentity | undefined;
-  #replyTimer: TimerHandle | undefined;
-  #clientToken: string | undefined;
-  #tokens = 0;
-  #boot = "";
+  #isOpen = false;
   #observerFault: unknown;
 
   /** @throws AgentError "agent/options" or "trust/pem" */
   constructor(options: AgentOptions) {
     const checked = checkOptions(options);
+    const enter = (work: () => void) => this.#enter(work);
     this.#options = checked;
+    this.#requests = new Requests(checked.host.timer, enter);
     this.telemetry = {
       send: (channel, readings, more) => this.#send(channel, readings, more?.QoS ?? 1),
     };
-    const { host, endpoint, port, trustAnchors, keepAliveMs, mqtt } = checked;
     this.#link = new Link({
-      host,
-      mqtt,
-      endpoint,
-      port,
-      trustAnchors,
-      keepAliveMs,
+      ...checked,
+      enter,
       identity: () => this.#identityToUse(),
-      enter: work => this.#enter(work),
-      onDialing: (identity, attempt) =>
-        this.#emit({ type: "connecting", as: identity.as, attempt }),
-      onOnline: (identity, sessionPresent) =>
-        this.#emit({
-          type: "online",
-          as: identity.as,
-          clientId: identity.clientId,
-          sessionPresent,
-        }),
+      onDialing: ({ as }, attempt) => this.#emit({ type: "connecting", as, attempt }),
+      onOnline: ({ as, clientId }, sessionPresent) =>
+        this.#emit({ type: "online", as, clientId, sessionPresent }),
       onLost: (error, retryInMs) => this.#onLost(error, retryInMs),
       onStopped: () => this.#emit({ type: "stopped" }),
     });
@@ -110,7 +63,7 @@ export class Agent {
 
   /** Name of this device in the registry; undefined until it has been provisioned. */
   get thingName(): string | undefined {
-    return this.#options.own?.thingName ?? this.#provisioning.thingName;
+    return this.#options.own?.thingName ?? this.#provisioner?.record.thingName;
   }
 
   /** What `onStatus` threw last, for a debugger: the agent goes on without it. */
@@ -124,25 +77,30 @@ export class Agent {
    * @throws AgentError "agent/options" for a name or default that cannot be
    */
   settings<const S extends Schema>(schema: S): Settings<S> {
-    if (this.#settings || this.#store)
+    if (this.#follower || this.#isOpen) {
       throw new AgentError("agent/options", "settings are declared once, before start");
+    }
     checkSchema(schema);
-    this.#shadow = startingFrom(parseValues(undefined, schema));
+    const follower = new Follower(schema, changed =>
+      settings.onChange?.(changed as Partial<typeof settings.values>),
+    );
     const settings = new Settings<S>(
       schema,
-      () => this.#shadow.values,
-      values => this.#shadowEvent({ type: "changed", values }),
+      () => follower.values,
+      values => this.#enter(() => follower.event({ type: "changed", values })),
     );
-    this.#settings = settings as unknown as Settings;
+    this.#follower = follower;
     return settings;
   }
 
   /** Reads what storage holds and connects. A second call does nothing while running. */
   start(): void {
     this.#enter(() => {
-      if (!this.#store) this.#open();
+      if (!this.#isOpen) this.#open();
       this.#link.start();
     });
+    // Storage refused: nothing can be kept, so nothing is begun, and the same is tried again later.
+    if (!this.#isOpen) this.#options.host.timer.set(() => this.start(), limits.stableMs);
   }
 
   /** Ends the link in good order; status "stopped" follows. `start` goes on. */
@@ -150,21 +108,12 @@ export class Agent {
     this.#enter(() => this.#link.stop());
   }
 
-  // -- entry from outside --
-
   /** Whatever the host or the product starts runs in here: on a device an exception that left it would be a restart. */
   #enter(work: () => void): void {
     try {
       work();
     } catch (cause) {
-      const error =
-        cause instanceof AgentError
-          ? cause
-          : new AgentError(
-              "agent/fault",
-              `agent: ${cause instanceof Error ? cause.message : "fault"}`,
-              { cause },
-            );
+      const error = asAgentError(cause);
       this.#emit({ type: "fault", error });
       this.#link.drop(error);
     }
@@ -178,276 +127,100 @@ export class Agent {
     }
   }
 
-  #open(): void {
-    const { host } = this.#options;
-    this.#store = host.keyValue.open({ path: "skerry" });
-    this.#boot = Array.from(host.crypto.random(4), byte => byte.toString(16).padStart(2, "0")).join(
-      "",
-    );
-    if (this.#settings) this.#shadow = startingFrom(this.#readSettings(this.#settings.schema));
-    if (!this.#options.claim) return;
-    this.#provisioning = this.#readIdentity();
-    this.#provisioningEvent({ type: "begun" });
-  }
-
-  #readIdentity(): ProvisioningRecord {
-    const stored = this.#store!.read("identity");
-    if (!stored) return notProvisioned;
-    try {
-      return parseRecord(new Uint8Array(stored));
-    } catch (error) {
-      // Nothing is thrown away: what could not be read is kept aside, and the claim earns a new identity.
-      this.#store!.write("identity.bad", new Uint8Array(stored));
-      this.#emit({ type: "fault", error: error as AgentError });
-      return notProvisioned;
-    }
-  }
-
-  #readSettings(schema: Schema): ShadowRecord["values"] {
-    const stored = this.#store!.read("settings");
-    try {
-      return parseValues(stored && new Uint8Array(stored), schema);
-    } catch (cause) {
-      const error = new AgentError(
-        "storage/damaged",
-        "settings: the stored values cannot be read, defaults are used",
-        { cause },
-      );
-      this.#emit({ type: "fault", error });
-      return parseValues(undefined, schema);
-    }
-  }
-
-  // -- link --
-
-  #identityToUse(): LinkIdentity {
-    const { own, claim, host } = this.#options;
-    const as = own || hasIdentity(this.#provisioning) ? "device" : "claim";
-    if (this.#identity?.as !== as) {
-      const filters =
-        as === "claim"
-          ? provisioningFilters(claim!.template)
-          : this.#settings
-            ? shadowFilters(this.thingName!)
-            : [];
-      const { keyPair, certificates } = this.#provisioning;
-      this.#identity = {
-        as,
-        clientId: as === "claim" ? host.system.id : this.thingName!,
-        clean: as === "claim",
-        credentials:
-          own?.credentials ??
-          (as === "claim"
-            ? claim!.credentials
-            : { certificates: certificates!, key: keyPair!.privateKey }),
-        session: new Session(filters, {
-          onMessage: (topic, payload) => this.#onMessage(topic, payload),
-          onOversize: (topic, byteLength) =>
-            this.#fault(
-              new AgentError(
-                "mqtt/limit",
-                `${topic}: ${byteLength} bytes, at most ${limits.messageBytes} are taken`,
-              ),
-            ),
-          onSubscribed: () => this.#onSubscribed(as),
-          onRefused: topic =>
-            this.#fault(new AgentError("mqtt/subscribe", `SUBSCRIBE ${topic}: refused`)),
-          onRoom: () => this.#drain(),
-        }),
-      };
-    }
-    return this.#identity;
-  }
-
   #fault(error: AgentError): void {
     this.#emit({ type: "fault", error });
   }
 
-  #onSubscribed(as: "claim" | "device"): void {
-    if (as === "claim") return this.#provisioningEvent({ type: "ready" });
-    if (this.#options.claim) this.#provisioningEvent({ type: "held" });
-    if (this.#settings) this.#shadowEvent({ type: "subscribed" });
-    this.#drain();
+  #open(): void {
+    const { host, claim } = this.#options;
+    const store = host.keyValue.open({ path: "skerry" });
+    const shared = {
+      store,
+      requests: this.#requests,
+      session: () => this.#identity!.session,
+      emit: (status: AgentStatus) => this.#emit(status),
+      onDrop: (error: AgentError) => this.#link.drop(error),
+    };
+    const tokenPrefix = Array.from(host.crypto.random(4), byte =>
+      byte.toString(16).padStart(2, "0"),
+    ).join("");
+    this.#follower?.open({ ...shared, tokenPrefix, thingName: () => this.thingName! });
+    if (claim) {
+      this.#provisioner ??= new Provisioner({
+        ...shared,
+        host,
+        claim,
+        onAdopt: () => this.#link.switch(),
+      });
+      this.#provisioner.event({ type: "begun" });
+    }
+    this.#isOpen = true;
+  }
+
+  /** The claim until there is an own identity; a session belongs to one of them and outlives its links. */
+  #identityToUse(): LinkIdentity {
+    const { own, claim, host } = this.#options;
+    const isClaim = !own && !hasIdentity(this.#provisioner!.record);
+    const as = isClaim ? "claim" : "device";
+    if (this.#identity?.as === as) return this.#identity;
+    this.#identity = {
+      as,
+      clientId: isClaim ? host.system.id : this.thingName!,
+      clean: isClaim,
+      credentials: isClaim ? claim!.credentials : (own?.credentials ?? this.#earned()),
+      session: this.#newSession(isClaim),
+    };
+    return this.#identity;
+  }
+
+  #earned(): Credentials {
+    const { keyPair, certificates } = this.#provisioner!.record;
+    return { certificates: certificates!, key: keyPair!.privateKey };
+  }
+
+  #newSession(isClaim: boolean): Session {
+    const filters = isClaim
+      ? provisioningFilters(this.#options.claim!.template)
+      : this.#follower
+        ? shadowFilters(this.thingName!)
+        : [];
+    const part = isClaim ? this.#provisioner : this.#follower;
+    const tooLong = (topic: string, length: number) =>
+      new AgentError(
+        "mqtt/limit",
+        `${topic}: ${length} bytes, at most ${limits.messageBytes} are taken`,
+      );
+    return new Session(filters, {
+      onMessage: (topic, payload) => part?.onMessage(topic, payload),
+      onOversize: (topic, byteLength) => this.#fault(tooLong(topic, byteLength)),
+      onSubscribed: () => this.#onSubscribed(isClaim),
+      onRefused: topic =>
+        this.#fault(new AgentError("mqtt/subscribe", `SUBSCRIBE ${topic}: refused`)),
+      onRoom: () => this.#drain(),
+    });
+  }
+
+  #onSubscribed(isClaim: boolean): void {
+    if (isClaim) {
+      this.#provisioner!.event({ type: "ready" });
+      return;
+    }
+    this.#provisioner?.event({ type: "held" });
+    this.#follower?.event({ type: "subscribed" });
   }
 
   #onLost(error: AgentError, retryInMs: number): void {
-    this.#options.host.timer.clear(this.#replyTimer);
-    this.#shadowEvent({ type: "lost" });
+    this.#requests.answered();
+    this.#follower?.event({ type: "lost" });
     this.#emit({ type: "offline", error, retryInMs });
   }
-
-  #request(topic: string, payload: Uint8Array, onTimeout: () => void): void {
-    const { timer } = this.#options.host;
-    timer.clear(this.#replyTimer);
-    this.#replyTimer = timer.set(() => this.#enter(onTimeout), limits.replyMs);
-    this.#identity!.session.publish({ topic, payload, QoS: 1 });
-  }
-
-  #onMessage(topic: string, payload: Uint8Array): void {
-    if (this.#identity!.as === "claim") this.#onProvisioningMessage(topic, payload);
-    else if (this.#settings) this.#onShadowMessage(topic, payload, this.#settings.schema);
-  }
-
-  // -- provisioning --
-
-  #provisioningEvent(event: ProvisioningEvent): void {
-    const { record, effects } = provisioningStep(this.#provisioning, event);
-    const isNew = record !== this.#provisioning;
-    if (isNew) {
-      this.#store!.write("identity", encodeRecord(record));
-      this.#provisioning = record;
-    }
-    if (isNew) this.#emitProvisioning(event);
-    for (const effect of effects) this.#performProvisioning(effect);
-  }
-
-  #emitProvisioning(event: ProvisioningEvent): void {
-    if (event.type === "keyMade") this.#emit({ type: "keyMade" });
-    if (event.type === "certified")
-      this.#emit({ type: "certified", certificateId: event.certificateId });
-    if (event.type === "registered") this.#emit({ type: "registered", thingName: event.thingName });
-    if (event.type === "held") this.#emit({ type: "provisioned", thingName: this.thingName! });
-  }
-
-  #performProvisioning(effect: ProvisioningEffect): void {
-    const { host, claim } = this.#options;
-    const { keyPair, ownershipToken } = this.#provisioning;
-    const timedOut = () =>
-      this.#provisioningEvent({
-        type: "rejected",
-        error: new AgentError("provisioning/timeout", "provisioning: no answer"),
-      });
-    switch (effect.type) {
-      case "makeKey":
-        return this.#provisioningEvent({ type: "keyMade", keyPair: host.crypto.generateKeyPair() });
-      case "requestCertificate": {
-        const { privateKey, publicKey } = keyPair!;
-        const csr = certificationRequest(host.system.id, publicKey, message =>
-          host.crypto.sign(privateKey, message),
-        );
-        return this.#request(createCertificateTopic, certificateRequest(csr), timedOut);
-      }
-      case "register":
-        return this.#request(
-          provisionTopic(claim!.template),
-          registerRequest(ownershipToken!, claim!.parameters),
-          timedOut,
-        );
-      case "adopt":
-        return this.#link.switch();
-      case "forgetClaim":
-        return claim!.forgetClaim?.();
-      case "drop":
-        return this.#link.drop(effect.error);
-    }
-  }
-
-  #onProvisioningMessage(topic: string, payload: Uint8Array): void {
-    const isRegister = topic.startsWith(provisionTopic(this.#options.claim!.template));
-    // A reply may come twice; only the one that is waited for counts.
-    if (this.#provisioning.state !== (isRegister ? "certified" : "keyed")) return;
-    this.#options.host.timer.clear(this.#replyTimer);
-    if (topic.endsWith("/rejected")) {
-      const request = isRegister ? "provision" : "create-from-csr";
-      this.#provisioningEvent(parseProvisioningRejected(payload, request));
-    } else this.#provisioningEvent(isRegister ? parseRegistered(payload) : parseCertified(payload));
-  }
-
-  // -- shadow --
-
-  #shadowEvent(event: ShadowEvent): void {
-    const before = this.#shadow;
-    const { record, effects } = shadowStep(this.#settings?.schema ?? {}, before, event);
-    this.#shadow = record;
-    if (record.values !== before.values) this.#saveSettings(before, record);
-    for (const effect of effects) this.#performShadow(effect);
-  }
-
-  /** An unchanged value writes nothing; a full flash keeps the values in memory and says so. */
-  #saveSettings(before: ShadowRecord, record: ShadowRecord): void {
-    const names = Object.keys(record.values);
-    if (!this.#store || names.every(name => before.values[name] === record.values[name])) return;
-    try {
-      this.#store.write("settings", encodeValues(record.values));
-    } catch (cause) {
-      this.#fault(
-        new AgentError("storage/write", "settings: not saved, they hold until the next restart", {
-          cause,
-        }),
-      );
-    }
-  }
-
-  #performShadow(effect: ShadowEffect): void {
-    switch (effect.type) {
-      case "get":
-        return this.#request(
-          shadowTopic(this.thingName!, "get"),
-          getRequest(this.#newToken()),
-          () => this.#shadowEvent({ type: "timeout" }),
-        );
-      case "update":
-        this.#emit({ type: "reported", values: effect.reported });
-        return this.#request(
-          shadowTopic(this.thingName!, "update"),
-          updateRequest(effect.reported, this.#newToken()),
-          () => this.#shadowEvent({ type: "timeout" }),
-        );
-      case "apply":
-        return this.#apply(effect.changed);
-      case "fault":
-        return this.#emit({ type: "settingRefused", name: effect.name, reason: effect.reason });
-      case "report":
-        return this.#fault(effect.error);
-      case "drop":
-        return this.#link.drop(effect.error);
-    }
-  }
-
-  #apply(changed: ShadowRecord["values"]): void {
-    this.#emit({ type: "settings", changed, version: this.#shadow.version });
-    try {
-      this.#settings?.onChange?.(changed);
-    } catch (cause) {
-      this.#fault(
-        new AgentError(
-          "agent/fault",
-          `settings.onChange threw for ${Object.keys(changed).join(", ")}`,
-          { cause },
-        ),
-      );
-    }
-  }
-
-  #newToken(): string {
-    this.#clientToken = `${this.#boot}-${++this.#tokens}`;
-    return this.#clientToken;
-  }
-
-  #onShadowMessage(topic: string, payload: Uint8Array, schema: Schema): void {
-    const suffix = topic.slice(shadowTopic(this.thingName!, "").length);
-    if (suffix === "update/delta") return this.#shadowEvent(parseDelta(payload, schema));
-    if (suffix === "get/accepted") this.#answered(parseDocument(payload, schema));
-    else if (suffix === "get/rejected") this.#answered(parseShadowRejected(payload, "get"));
-    else if (suffix === "update/accepted") this.#answered(parseAccepted(payload));
-    else if (suffix === "update/rejected") this.#answered(parseShadowRejected(payload, "update"));
-  }
-
-  /** Every subscriber sees every reply: only the one to our own pending request counts. */
-  #answered(reply: Reply): void {
-    if (this.#clientToken === undefined || reply.clientToken !== this.#clientToken) return;
-    this.#clientToken = undefined;
-    this.#options.host.timer.clear(this.#replyTimer);
-    this.#shadowEvent(reply.event);
-  }
-
-  // -- telemetry --
 
   #send(channel: string, readings: Readings, QoS: QoS): void {
     this.#queue.push(encodeSample(channel, readings, this.#options.host.clock.now(), QoS));
     this.#enter(() => this.#drain());
   }
 
+  /** Hands telemetry to the session as far as it has room: what waits longer waits in the bounded queue. */
   #drain(): void {
     const identity = this.#identity;
     if (!this.#link.isOnline || identity?.as !== "device") return;
@@ -455,22 +228,25 @@ export class Agent {
       const sample = this.#queue.shift();
       if (!sample) return;
       const { channel, payload, QoS } = sample;
-      const topic = this.#options.telemetryTopic
-        .replace("{thing}", this.thingName!)
-        .replace("{channel}", channel);
+      const { telemetryTopic } = this.#options;
+      const { dropped } = this.#queue;
       identity.session.publish({
-        topic,
+        topic: telemetryTopic.replace("{thing}", this.thingName!).replace("{channel}", channel),
         payload,
         QoS,
         keep: true,
         onAcknowledged: () =>
-          this.#emit({
-            type: "telemetry",
-            channel,
-            byteLength: payload.length,
-            dropped: this.#queue.dropped,
-          }),
+          this.#emit({ type: "telemetry", channel, byteLength: payload.length, dropped }),
       });
     }
   }
+}
+
+function asAgentError(cause: unknown): AgentError {
+  if (cause instanceof AgentError) return cause;
+  return new AgentError(
+    "agent/fault",
+    `agent: ${cause instanceof Error ? cause.message : "fault"}`,
+    { cause },
+  );
 }

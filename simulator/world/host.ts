@@ -1,0 +1,73 @@
+// The agent's host interface over the virtual world. One for each boot: the flash stays, all else starts anew.
+import { createECDH, createHash, createPrivateKey, sign } from "node:crypto";
+import type { Crypto, Host, Timer } from "../../src/host.js";
+import type { VirtualClock } from "./clock.js";
+import type { Flash } from "./flash.js";
+import type { Network } from "./network.js";
+import { Power } from "./power.js";
+import type { Random } from "./random.js";
+
+export interface VirtualHostOptions {
+  readonly id: string;
+  readonly clock: VirtualClock;
+  readonly random: Random;
+  readonly network: Network;
+  readonly flash: Flash;
+  readonly power?: Power;
+  readonly onRestart?: () => void;
+}
+
+export function virtualHost(options: VirtualHostOptions): Host {
+  const { id, clock, random, network, flash, onRestart } = options;
+  const power = options.power ?? new Power();
+  const { socket, resolver } = network.classes(power);
+  return {
+    clock,
+    timer: poweredTimer(clock, power),
+    crypto: seededCrypto(random),
+    system: { id, restart: () => onRestart?.(), freeHeapBytes: () => undefined },
+    dns: { io: resolver },
+    tls: { io: socket },
+    keyValue: flash.provider(power),
+  };
+}
+
+/** Timers of a device whose power has gone never fire. */
+function poweredTimer(clock: VirtualClock, power: Power): Timer {
+  const whilePowered = (callback: () => void) => () => {
+    if (power.isOn) callback();
+  };
+  return {
+    set: (callback, delayMs) => clock.set(whilePowered(callback), delayMs),
+    repeat: (callback, intervalMs) => clock.repeat(whilePowered(callback), intervalMs),
+    clear: handle => clock.clear(handle),
+  };
+}
+
+/** ECPrivateKey in PKCS#8 for P-256, up to the 32 bytes of the scalar, and between those and the public point. */
+const pkcs8Head = Buffer.from(
+  "308187020100301306072a8648ce3d020106082a8648ce3d030107046d306b0201010420",
+  "hex",
+);
+const pkcs8Middle = Buffer.from("a144034200", "hex");
+
+function seededCrypto(random: Random): Crypto {
+  return {
+    random: byteLength => random.bytes(byteLength),
+    sha256: bytes => new Uint8Array(createHash("sha256").update(bytes).digest()),
+    generateKeyPair: () => {
+      const ecdh = createECDH("prime256v1");
+      const scalar = random.bytes(32);
+      // Below the order of the curve, whose first byte is 0xff, and not zero.
+      scalar[0] = (scalar[0]! & 0x7f) | 1;
+      ecdh.setPrivateKey(scalar);
+      const publicKey = new Uint8Array(ecdh.getPublicKey());
+      const privateKey = new Uint8Array(Buffer.concat([pkcs8Head, scalar, pkcs8Middle, publicKey]));
+      return { privateKey, publicKey };
+    },
+    sign: (privateKey, message) => {
+      const key = createPrivateKey({ key: Buffer.from(privateKey), format: "der", type: "pkcs8" });
+      return new Uint8Array(sign("sha256", message, key));
+    },
+  };
+}

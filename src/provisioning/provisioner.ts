@@ -1,0 +1,128 @@
+// Performs what provisioning decides: saves the record first, then makes keys, asks, registers, adopts.
+import { createCertificateTopic, provisionTopic } from "../cloud/topics.js";
+import { AgentError } from "../errors.js";
+import type { Host, KeyValue } from "../host.js";
+import type { Session } from "../mqtt/session.js";
+import type { ClaimIdentity } from "../options.js";
+import type { Requests } from "../requests.js";
+import type { AgentStatus } from "../status.js";
+import { certificationRequest } from "../trust/csr.js";
+import {
+  certificateRequest,
+  encodeRecord,
+  parseCertified,
+  parseRecord,
+  parseRegistered,
+  parseRejected,
+  registerRequest,
+} from "./messages.js";
+import {
+  notProvisioned,
+  type ProvisioningEffect,
+  type ProvisioningEvent,
+  type ProvisioningRecord,
+  step,
+} from "./provisioning.js";
+
+export interface ProvisionerOptions {
+  readonly host: Host;
+  readonly store: KeyValue;
+  readonly claim: ClaimIdentity;
+  readonly requests: Requests;
+  readonly session: () => Session;
+  readonly emit: (status: AgentStatus) => void;
+  /** The own identity is ready: dial again with it. */
+  readonly onAdopt: () => void;
+  readonly onDrop: (error: AgentError) => void;
+}
+
+export class Provisioner {
+  readonly #options: ProvisionerOptions;
+  #record: ProvisioningRecord;
+
+  constructor(options: ProvisionerOptions) {
+    this.#options = options;
+    this.#record = this.#load();
+  }
+
+  get record(): ProvisioningRecord {
+    return this.#record;
+  }
+
+  #load(): ProvisioningRecord {
+    const { store, emit } = this.#options;
+    const stored = store.read("identity");
+    if (!stored) return notProvisioned;
+    try {
+      return parseRecord(new Uint8Array(stored));
+    } catch (error) {
+      // Nothing is thrown away: what could not be read is kept aside, and the claim earns a new identity.
+      store.write("identity.bad", new Uint8Array(stored));
+      emit({ type: "fault", error: error as AgentError });
+      return notProvisioned;
+    }
+  }
+
+  event(event: ProvisioningEvent): void {
+    const { record, effects } = step(this.#record, event);
+    if (record !== this.#record) {
+      this.#options.store.write("identity", encodeRecord(record));
+      this.#record = record;
+      this.#tell(event);
+    }
+    for (const effect of effects) this.#perform(effect);
+  }
+
+  #tell(event: ProvisioningEvent): void {
+    const { emit } = this.#options;
+    if (event.type === "keyMade") emit({ type: "keyMade" });
+    if (event.type === "certified") emit({ type: "certified", certificateId: event.certificateId });
+    if (event.type === "registered") emit({ type: "registered", thingName: event.thingName });
+    if (event.type === "held") emit({ type: "provisioned", thingName: this.#record.thingName! });
+  }
+
+  #perform(effect: ProvisioningEffect): void {
+    const { host, claim, onAdopt, onDrop } = this.#options;
+    switch (effect.type) {
+      case "makeKey":
+        return this.event({ type: "keyMade", keyPair: host.crypto.generateKeyPair() });
+      case "requestCertificate":
+        return this.#request(createCertificateTopic, certificateRequest(this.#csr()));
+      case "register": {
+        const request = registerRequest(this.#record.ownershipToken!, claim.parameters);
+        return this.#request(provisionTopic(claim.template), request);
+      }
+      case "adopt":
+        return onAdopt();
+      case "forgetClaim":
+        return claim.forgetClaim?.();
+      case "drop":
+        return onDrop(effect.error);
+    }
+  }
+
+  #csr(): Uint8Array {
+    const { crypto, system } = this.#options.host;
+    const { privateKey, publicKey } = this.#record.keyPair!;
+    return certificationRequest(system.id, publicKey, message => crypto.sign(privateKey, message));
+  }
+
+  #request(topic: string, payload: Uint8Array): void {
+    const { requests, session } = this.#options;
+    requests.send(session(), topic, payload, () => {
+      const error = new AgentError("provisioning/timeout", `${topic}: no answer`);
+      this.event({ type: "rejected", error });
+    });
+  }
+
+  /** A reply may come twice; only the one that is waited for counts. */
+  onMessage(topic: string, payload: Uint8Array): void {
+    const { claim, requests } = this.#options;
+    const isRegister = topic.startsWith(provisionTopic(claim.template));
+    if (this.#record.state !== (isRegister ? "certified" : "keyed")) return;
+    requests.answered();
+    if (topic.endsWith("/rejected")) {
+      this.event(parseRejected(payload, isRegister ? "provision" : "create-from-csr"));
+    } else this.event(isRegister ? parseRegistered(payload) : parseCertified(payload));
+  }
+}

@@ -1,0 +1,29 @@
+// One request to the cloud at a time, with a deadline for its answer: what the parts of the agent share.
+import type { Timer, TimerHandle } from "./host.js";
+import { limits } from "./limits.js";
+import type { Session } from "./mqtt/session.js";
+
+export class Requests {
+  readonly #timer: Timer;
+  readonly #enter: (work: () => void) => void;
+  #deadline: TimerHandle | undefined;
+
+  /** @param enter runs what the timer starts; see `Agent` */
+  constructor(timer: Timer, enter: (work: () => void) => void) {
+    this.#timer = timer;
+    this.#enter = enter;
+  }
+
+  /** Publishes at QoS 1; `onTimeout` is called unless `answered` or another `send` comes first. */
+  send(session: Session, topic: string, payload: Uint8Array, onTimeout: () => void): void {
+    this.answered();
+    this.#deadline = this.#timer.set(() => this.#enter(onTimeout), limits.replyMs);
+    session.publish({ topic, payload, QoS: 1 });
+  }
+
+  /** The answer is here, or nobody waits for it any more. */
+  answered(): void {
+    this.#timer.clear(this.#deadline);
+    this.#deadline = undefined;
+  }
+}

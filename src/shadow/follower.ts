@@ -1,0 +1,151 @@
+// Performs what the shadow decides: saves the values first, then asks, reports and tells the product.
+import { shadowTopic } from "../cloud/topics.js";
+import { AgentError } from "../errors.js";
+import type { KeyValue } from "../host.js";
+import type { Session } from "../mqtt/session.js";
+import type { Requests } from "../requests.js";
+import type { AgentStatus } from "../status.js";
+import {
+  encodeValues,
+  getRequest,
+  parseAccepted,
+  parseDelta,
+  parseDocument,
+  parseRejected,
+  parseValues,
+  type Reply,
+  updateRequest,
+} from "./messages.js";
+import type { Schema, Values } from "./schema.js";
+import {
+  type ShadowEffect,
+  type ShadowEvent,
+  type ShadowRecord,
+  startingFrom,
+  step,
+} from "./shadow.js";
+
+/** What a follower needs once the agent has started. */
+export interface FollowerWiring {
+  readonly store: KeyValue;
+  readonly requests: Requests;
+  readonly thingName: () => string;
+  readonly session: () => Session;
+  /** Starts every client token; tells the answers to this boot from those to the one before. */
+  readonly tokenPrefix: string;
+  readonly emit: (status: AgentStatus) => void;
+  readonly onDrop: (error: AgentError) => void;
+}
+
+export class Follower {
+  readonly #schema: Schema;
+  readonly #onChange: (changed: Values) => void;
+  #wiring: FollowerWiring | undefined;
+  #record: ShadowRecord;
+  #clientToken: string | undefined;
+  #tokens = 0;
+
+  constructor(schema: Schema, onChange: (changed: Values) => void) {
+    this.#schema = schema;
+    this.#onChange = onChange;
+    this.#record = startingFrom(parseValues(undefined, schema));
+  }
+
+  get values(): Values {
+    return this.#record.values;
+  }
+
+  /** The agent starts: what was stored comes into force. */
+  open(wiring: FollowerWiring): void {
+    this.#wiring = wiring;
+    const stored = wiring.store.read("settings");
+    try {
+      this.#record = startingFrom(parseValues(stored && new Uint8Array(stored), this.#schema));
+    } catch (cause) {
+      const message = "settings: the stored values cannot be read, defaults are used";
+      wiring.emit({ type: "fault", error: new AgentError("storage/damaged", message, { cause }) });
+    }
+  }
+
+  event(event: ShadowEvent): void {
+    const before = this.#record.values;
+    const { record, effects } = step(this.#schema, this.#record, event);
+    this.#record = record;
+    if (record.values !== before) this.#save(before);
+    for (const effect of effects) this.#perform(effect, this.#wiring!);
+  }
+
+  /** An unchanged value writes nothing; a flash that refuses keeps the values in memory and says so. */
+  #save(before: Values): void {
+    const { values } = this.#record;
+    if (!this.#wiring || Object.keys(values).every(name => before[name] === values[name])) return;
+    try {
+      this.#wiring.store.write("settings", encodeValues(values));
+    } catch (cause) {
+      const message = "settings: not saved, they hold until the next restart";
+      this.#wiring.emit({
+        type: "fault",
+        error: new AgentError("storage/write", message, { cause }),
+      });
+    }
+  }
+
+  #perform(effect: ShadowEffect, wiring: FollowerWiring): void {
+    switch (effect.type) {
+      case "get":
+        return this.#request("get", getRequest(this.#newToken(wiring)), wiring);
+      case "update":
+        wiring.emit({ type: "reported", values: effect.reported });
+        return this.#request(
+          "update",
+          updateRequest(effect.reported, this.#newToken(wiring)),
+          wiring,
+        );
+      case "apply":
+        return this.#apply(effect.changed, wiring);
+      case "fault":
+        return wiring.emit({ type: "settingRefused", name: effect.name, reason: effect.reason });
+      case "report":
+        return wiring.emit({ type: "fault", error: effect.error });
+      case "drop":
+        return wiring.onDrop(effect.error);
+    }
+  }
+
+  #request(operation: "get" | "update", payload: Uint8Array, wiring: FollowerWiring): void {
+    const topic = shadowTopic(wiring.thingName(), operation);
+    wiring.requests.send(wiring.session(), topic, payload, () => this.event({ type: "timeout" }));
+  }
+
+  #apply(changed: Values, wiring: FollowerWiring): void {
+    wiring.emit({ type: "settings", changed, version: this.#record.version });
+    try {
+      this.#onChange(changed);
+    } catch (cause) {
+      const message = `settings.onChange threw for ${Object.keys(changed).join(", ")}`;
+      wiring.emit({ type: "fault", error: new AgentError("agent/fault", message, { cause }) });
+    }
+  }
+
+  #newToken(wiring: FollowerWiring): string {
+    this.#clientToken = `${wiring.tokenPrefix}-${++this.#tokens}`;
+    return this.#clientToken;
+  }
+
+  onMessage(topic: string, payload: Uint8Array): void {
+    const suffix = topic.slice(shadowTopic(this.#wiring!.thingName(), "").length);
+    if (suffix === "update/delta") return this.event(parseDelta(payload, this.#schema));
+    if (suffix === "get/accepted") this.#answered(parseDocument(payload, this.#schema));
+    else if (suffix === "get/rejected") this.#answered(parseRejected(payload, "get"));
+    else if (suffix === "update/accepted") this.#answered(parseAccepted(payload));
+    else if (suffix === "update/rejected") this.#answered(parseRejected(payload, "update"));
+  }
+
+  /** Every subscriber sees every reply: only the one to our own pending request counts. */
+  #answered(reply: Reply): void {
+    if (this.#clientToken === undefined || reply.clientToken !== this.#clientToken) return;
+    this.#clientToken = undefined;
+    this.#wiring!.requests.answered();
+    this.event(reply.event);
+  }
+}

@@ -1,0 +1,399 @@
+// The agent against a broker that does what a test wants, in virtual time.
+import test from "ava";
+import { VirtualClock } from "../simulator/world/clock.js";
+import { Flash } from "../simulator/world/flash.js";
+import { virtualHost } from "../simulator/world/host.js";
+import { Network } from "../simulator/world/network.js";
+import { Power } from "../simulator/world/power.js";
+import { Random } from "../simulator/world/random.js";
+import { Agent, type AgentOptions, type AgentStatus } from "../src/index.js";
+import { obliging, type Script, ScriptedBroker } from "./scripted-broker.js";
+
+const pem = (label: string) => `-----BEGIN ${label}-----\nAQID\n-----END ${label}-----\n`;
+const identity = { thingName: "node-1", certificate: pem("CERTIFICATE"), key: pem("PRIVATE KEY") };
+
+function world(script: Script = obliging, more: Partial<AgentOptions> = {}) {
+  const clock = new VirtualClock();
+  const broker = new ScriptedBroker(script);
+  const network = new Network(clock, broker.accept);
+  const statuses: AgentStatus[] = [];
+  const host = virtualHost({
+    id: "board-1",
+    clock,
+    random: new Random(1),
+    network,
+    flash: new Flash(),
+    power: new Power(),
+  });
+  const options: AgentOptions = {
+    host,
+    endpoint: "cloud.test",
+    trustAnchors: [pem("CERTIFICATE")],
+    identity,
+    onStatus: status => statuses.push(status),
+    ...more,
+  };
+  const agent = new Agent(options);
+  const seen = (type: AgentStatus["type"]) => statuses.filter(status => status.type === type);
+  return { agent, broker, clock, network, statuses, seen, options };
+}
+
+test("connects with client id, persistent session and keep-alive, and stops with DISCONNECT", async t => {
+  const { agent, broker, clock, seen } = world();
+  agent.start();
+  await clock.run(1000);
+  const [connect] = broker.all("connect");
+  t.is(connect?.clientId, "node-1");
+  t.is(connect?.clean, false);
+  t.is(connect?.keepalive, 60);
+  t.is(seen("online").length, 1);
+  agent.stop();
+  await clock.run(1000);
+  t.is(broker.all("disconnect").length, 1);
+  t.is(seen("stopped").length, 1);
+  t.is(clock.pending, 0, "no timer is left");
+});
+
+test("an agent that was stopped starts again", async t => {
+  const { agent, broker, clock } = world();
+  for (let i = 0; i < 3; i++) {
+    agent.start();
+    agent.start();
+    await clock.run(1000);
+    agent.stop();
+    await clock.run(1000);
+  }
+  t.is(broker.all("connect").length, 3);
+  t.is(broker.all("disconnect").length, 3);
+});
+
+test("stopping while connecting or waiting leaves nothing behind", async t => {
+  const { agent, clock, network, seen } = world();
+  agent.start();
+  agent.stop();
+  t.is(seen("stopped").length, 1);
+  network.isUp = false;
+  agent.start();
+  await clock.run(60);
+  agent.stop();
+  await clock.run(1000);
+  t.is(seen("stopped").length, 2);
+  t.is(clock.pending, 0);
+});
+
+test("a silent broker is left after one and a half keep-alives, and dialed again", async t => {
+  const { agent, broker, clock, seen } = world((packet, link) => {
+    if (packet.cmd !== "pingreq") obliging(packet, link);
+  });
+  agent.start();
+  await clock.run(89_000);
+  t.is(seen("offline").length, 0);
+  await clock.run(3000);
+  const [offline] = seen("offline");
+  t.is(offline?.type === "offline" && offline.error.code, "mqtt/keep-alive");
+  await clock.run(3000);
+  t.is(broker.all("connect").length, 2);
+});
+
+test("a broker that answers pings keeps its idle link", async t => {
+  const { agent, broker, clock, seen } = world();
+  agent.start();
+  await clock.run(3_600_000);
+  t.is(broker.all("connect").length, 1);
+  t.is(seen("offline").length, 0);
+  t.true(broker.all("pingreq").length >= 60);
+});
+
+test("without CONNACK the link is given up after the deadline", async t => {
+  const { agent, clock, seen } = world(() => undefined);
+  agent.start();
+  await clock.run(41_000);
+  const [offline] = seen("offline");
+  t.is(offline?.type === "offline" && offline.error.code, "connection/timeout");
+});
+
+test("a refused CONNACK is reported with its code and tried again after a while", async t => {
+  const { agent, broker, clock, seen } = world((packet, link) => {
+    if (packet.cmd === "connect")
+      link.reply({ cmd: "connack", returnCode: 5, sessionPresent: false });
+  });
+  agent.start();
+  await clock.run(1000);
+  const [offline] = seen("offline");
+  t.true(offline?.type === "offline" && offline.error.message.includes("return code 5"));
+  t.is(broker.all("connect").length, 1);
+  await clock.run(121_000);
+  t.true(broker.all("connect").length >= 2);
+});
+
+test("telemetry is sent at QoS 1 to the thing's topic, with its time", async t => {
+  const { agent, broker, clock, seen } = world();
+  agent.start();
+  await clock.run(1000);
+  agent.telemetry.send("climate", { temperature: 21.5 });
+  agent.telemetry.send("climate", { temperature: 22 }, { QoS: 0 });
+  await clock.run(1000);
+  const [first, second] = broker.all("publish");
+  t.is(first?.topic, "dt/node-1/climate");
+  t.is(first?.qos, 1);
+  t.deepEqual(JSON.parse(String(first?.payload)), {
+    time: Date.UTC(2026, 0, 1) + 1000,
+    temperature: 21.5,
+  });
+  t.is(second?.qos, 0);
+  t.is(seen("telemetry").length, 1);
+});
+
+test("telemetry without PUBACK is sent again on the next link, with the same packet id, and only until acknowledged", async t => {
+  const { agent, broker, clock } = world((packet, link) => {
+    if (packet.cmd === "connect")
+      link.reply({ cmd: "connack", returnCode: 0, sessionPresent: link.index > 0 });
+    else if (packet.cmd !== "publish" || link.index > 0) obliging(packet, link);
+  });
+  agent.start();
+  await clock.run(1000);
+  agent.telemetry.send("climate", { temperature: 21.5 });
+  await clock.run(1000);
+  for (let i = 0; i < 2; i++) {
+    broker.link!.close();
+    await clock.run(10_000);
+  }
+  const publishes = broker.all("publish");
+  t.is(publishes.length, 2);
+  t.deepEqual(
+    publishes.map(publish => publish.dup),
+    [false, true],
+  );
+  t.is(publishes[0]?.messageId, publishes[1]?.messageId);
+});
+
+test("no more than 8 publishes are in flight, and packet ids wrap without 0 and without one in use", async t => {
+  const held: number[] = [];
+  const { agent, broker, clock } = world((packet, link) => {
+    if (packet.cmd !== "publish") return obliging(packet, link);
+    if (packet.messageId === 2) held.push(2);
+    else link.reply({ cmd: "puback", messageId: packet.messageId! });
+  });
+  agent.start();
+  await clock.run(1000);
+  for (let i = 0; i < 7000; i++) {
+    for (let k = 0; k < 10; k++) agent.telemetry.send("c", { k });
+    await clock.run(300);
+  }
+  const ids = broker.all("publish").map(publish => publish.messageId!);
+  t.is(ids.length, 70_000);
+  t.false(ids.includes(0));
+  t.is(held.length, 1, "an id in flight is not given out again");
+});
+
+test("while offline the oldest telemetry is dropped, counted, and the rest arrives in order", async t => {
+  const { agent, broker, clock, seen } = world();
+  for (let i = 0; i < 40; i++) agent.telemetry.send("c", { i });
+  agent.start();
+  await clock.run(5000);
+  const order = broker.all("publish").map(publish => JSON.parse(String(publish.payload)).i);
+  t.deepEqual(
+    order,
+    Array.from({ length: 32 }, (_, i) => i + 8),
+  );
+  const last = seen("telemetry").at(-1);
+  t.is(last?.type === "telemetry" && last.dropped, 8);
+});
+
+test("a payload larger than the socket's window goes out in pieces and arrives whole", async t => {
+  const { agent, broker, clock } = world();
+  agent.start();
+  await clock.run(1000);
+  const text = "é".repeat(4000);
+  agent.telemetry.send("big", { text }, { QoS: 1 });
+  agent.telemetry.send("small", { a: 1 });
+  await clock.run(3000);
+  const [big, small] = broker.all("publish");
+  t.is(JSON.parse(String(big?.payload)).text, text);
+  t.is(small?.topic, "dt/node-1/small");
+});
+
+test("what cannot be sent is refused at once, by name, and the link stays", async t => {
+  const { agent, clock, seen } = world();
+  agent.start();
+  await clock.run(1000);
+  t.throws(() => agent.telemetry.send("a/b", { a: 1 }), { message: /channel "a\/b"/ });
+  t.throws(() => agent.telemetry.send("c", { a: Number.NaN }), { message: /NaN/ });
+  t.throws(() => agent.telemetry.send("c", { text: "x".repeat(9000) }), {
+    message: /9\d\d\d bytes in "c"/,
+  });
+  await clock.run(1000);
+  t.is(seen("offline").length, 0);
+});
+
+const following = (more: Partial<Parameters<Agent["settings"]>[0]> = {}) => ({
+  seconds: { type: "integer", min: 1, max: 60, default: 5 } as const,
+  ...more,
+});
+
+/** Answers the shadow's get with a document that is always the same. */
+const withShadow =
+  (document: string): Script =>
+  (packet, link) => {
+    obliging(packet, link);
+    if (packet.cmd !== "publish" || !packet.topic.endsWith("/shadow/get")) return;
+    const { clientToken } = JSON.parse(String(packet.payload));
+    const payload = document.replace("TOKEN", clientToken);
+    link.reply({
+      cmd: "publish",
+      topic: `${packet.topic}/accepted`,
+      payload,
+      qos: 1,
+      messageId: 77,
+      dup: false,
+      retain: false,
+    });
+  };
+
+test("the shadow is read after its topics are granted, applied, saved and reported", async t => {
+  const script = withShadow(
+    '{"state":{"desired":{"seconds":9,"other":[1]}},"version":4,"clientToken":"TOKEN"}',
+  );
+  const { agent, broker, clock } = world(script);
+  const settings = agent.settings(following());
+  const changes: unknown[] = [];
+  settings.onChange = changed => changes.push(changed);
+  agent.start();
+  await clock.run(2000);
+  t.deepEqual(changes, [{ seconds: 9 }]);
+  t.is(settings.values.seconds, 9);
+  const order = broker.received.map(({ packet }) => packet.cmd).slice(0, 5);
+  t.deepEqual(order, ["connect", "subscribe", "publish", "publish", "puback"]);
+  const update = broker.all("publish").find(publish => publish.topic.endsWith("/shadow/update"));
+  t.deepEqual(JSON.parse(String(update?.payload)).state, { reported: { seconds: 9 } });
+});
+
+test("a message is acknowledged after it was handled, and a throwing onChange is reported, not fatal", async t => {
+  const { agent, broker, clock, seen } = world(
+    withShadow('{"state":{"desired":{"seconds":9}},"version":4,"clientToken":"TOKEN"}'),
+  );
+  const settings = agent.settings(following());
+  settings.onChange = () => {
+    throw new Error("no such LED");
+  };
+  agent.start();
+  await clock.run(2000);
+  t.is(broker.all("puback").length, 1);
+  const [fault] = seen("fault");
+  t.true(fault?.type === "fault" && fault.error.message.includes("onChange threw for seconds"));
+  t.is(seen("offline").length, 0);
+});
+
+test("an answer to another client's request is not taken", async t => {
+  const { agent, clock } = world(
+    withShadow('{"state":{"desired":{"seconds":9}},"version":4,"clientToken":"other"}'),
+  );
+  const settings = agent.settings(following());
+  agent.start();
+  await clock.run(2000);
+  t.is(settings.values.seconds, 5);
+});
+
+const evil: readonly (readonly [what: string, bytes: Uint8Array])[] = [
+  [
+    "20,000 nested arrays in a shadow document",
+    publishBytes("get/accepted", `{"state":${"[".repeat(20_000)}`),
+  ],
+  ["a delta that is no JSON", publishBytes("update/delta", "{")],
+  ["a delta without a version", publishBytes("update/delta", '{"state":{"seconds":9}}')],
+  ["a delta that is not UTF-8", publishBytes("update/delta", Buffer.from([0x22, 0xff, 0x22]))],
+  ["a packet type no server sends", Uint8Array.of(0xf0, 0)],
+  ["an endless remaining length", Uint8Array.of(0x30, 0xff, 0xff, 0xff, 0xff)],
+  ["a second CONNACK", Uint8Array.of(0x20, 2, 0, 0)],
+  ["a SUBACK nobody asked for", Uint8Array.of(0x90, 3, 9, 9, 0)],
+];
+
+function publishBytes(suffix: string, payload: string | Buffer): Uint8Array {
+  const topic = Buffer.from(`$aws/things/node-1/shadow/${suffix}`);
+  const body = Buffer.concat([Buffer.from([0, topic.length]), topic, Buffer.from(payload)]);
+  const length: number[] = [];
+  for (let rest = body.length; ; rest >>= 7) {
+    length.push(rest > 127 ? (rest & 127) | 128 : rest);
+    if (rest <= 127) break;
+  }
+  return Buffer.concat([Buffer.from([0x30, ...length]), body]);
+}
+
+for (const [what, bytes] of evil) {
+  test(`${what} ends in a protocol error and a closed link, and the agent dials again`, async t => {
+    const { agent, broker, clock, seen } = world();
+    const settings = agent.settings(following());
+    agent.start();
+    await clock.run(1000);
+    broker.link!.raw(bytes);
+    await clock.run(1000);
+    const [offline] = seen("offline");
+    t.is(offline?.type === "offline" && offline.error.kind, "protocol");
+    await clock.run(5000);
+    t.true(broker.all("connect").length >= 2);
+    t.is(settings.values.seconds, 5);
+  });
+}
+
+test("a message too long to keep is read to its end, acknowledged and reported", async t => {
+  const { agent, broker, clock, seen } = world();
+  agent.settings(following());
+  agent.start();
+  await clock.run(1000);
+  const payload = Buffer.alloc(131_072);
+  broker.link!.reply({
+    cmd: "publish",
+    topic: "big",
+    payload,
+    qos: 1,
+    messageId: 9,
+    dup: false,
+    retain: false,
+  });
+  await clock.run(3000);
+  t.true(broker.all("puback").some(puback => puback.messageId === 9));
+  const [fault] = seen("fault");
+  t.true(fault?.type === "fault" && fault.error.message.includes("131072 bytes"));
+  t.is(seen("offline").length, 0);
+});
+
+test("a refused filter is reported and not taken for granted", async t => {
+  const { agent, broker, clock, seen } = world((packet, link) => {
+    if (packet.cmd !== "subscribe") return obliging(packet, link);
+    const granted = packet.subscriptions.map(({ topic }) => (topic.endsWith("delta") ? 0x80 : 1));
+    link.reply({ cmd: "suback", messageId: packet.messageId!, granted });
+  });
+  agent.settings(following());
+  agent.start();
+  await clock.run(2000);
+  t.is(seen("fault").length, 1);
+  t.is(broker.all("publish").length, 0, "nothing is asked while an answer could not be heard");
+});
+
+test("options that cannot be are refused before anything is opened, by name and value", t => {
+  const { options } = world();
+  const bad: [Partial<AgentOptions>, RegExp][] = [
+    [{ endpoint: "a b" }, /options\.endpoint "a b"/],
+    [{ port: 0 }, /options\.port 0 is not 1 to 65535/],
+    [{ keepAliveSeconds: 5 }, /options\.keepAliveSeconds 5/],
+    [{ trustAnchors: [] }, /options\.trustAnchors is empty/],
+    [{ trustAnchors: ["x"] }, /options\.trustAnchors\[0\]: no CERTIFICATE/],
+    [{ identity: { ...identity, thingName: "a/b" } }, /thingName "a\/b"/],
+    [{ identity: { ...identity, key: "x" } }, /identity\.key: no PRIVATE KEY/],
+    [{ telemetry: { topic: "x" } }, /telemetry\.topic "x" has no \{channel\}/],
+  ];
+  for (const [more, message] of bad)
+    t.throws(() => new Agent({ ...options, ...more }), { message });
+});
+
+test("an observer that throws does not stop the agent", async t => {
+  const { agent, broker, clock } = world(obliging, {
+    onStatus: () => {
+      throw new Error("observer");
+    },
+  });
+  agent.start();
+  await clock.run(1000);
+  t.is(broker.all("connect").length, 1);
+  t.is((agent.observerFault as Error).message, "observer");
+});

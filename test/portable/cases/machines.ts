@@ -1,0 +1,251 @@
+import {
+  type ConnectionRecord,
+  step as connect,
+  connectionAtRest,
+  connectionBackoff,
+} from "../../../src/connection/connection.js";
+import { connectionTable } from "../../../src/connection/table.js";
+import { AgentError } from "../../../src/errors.js";
+import { encodeRecord, parseRecord } from "../../../src/provisioning/messages.js";
+import {
+  notProvisioned,
+  type ProvisioningRecord,
+  step as provision,
+} from "../../../src/provisioning/provisioning.js";
+import { provisioningTable } from "../../../src/provisioning/table.js";
+import { faultOf, type Schema } from "../../../src/shadow/schema.js";
+import { step as follow, startingFrom } from "../../../src/shadow/shadow.js";
+import { shadowTable } from "../../../src/shadow/table.js";
+import { fullJitter } from "../../../src/util/backoff.js";
+import { check, equal, refuses } from "../harness.js";
+
+const tables: Record<string, { readonly [state: string]: { readonly [event: string]: string } }> = {
+  connection: connectionTable as never,
+  provisioning: provisioningTable as never,
+  shadow: shadowTable as never,
+};
+for (const name of Object.keys(tables)) {
+  check(`${name}: every state can be reached, and every row leads to a state`, () => {
+    const table = tables[name]!;
+    const states = Object.keys(table);
+    const seen = new Set([states[0]!]);
+    for (const state of seen)
+      for (const event of Object.keys(table[state]!)) seen.add(table[state]![event]!);
+    for (const state of states) equal(seen.has(state), true, `${name} ${state}`);
+    equal(seen.size, states.length);
+    equal(Object.isFrozen(table) && Object.isFrozen(table[states[0]!]), true);
+  });
+}
+
+check("backoff: full jitter stays below base times two to the attempt, and below the cap", () => {
+  const backoff = { baseMs: 1000, capMs: 120_000 };
+  equal(fullJitter(backoff, 0, 0), 0);
+  equal(fullJitter(backoff, 0, 0.999_999), 999);
+  equal(fullJitter(backoff, 3, 0.5), 4000);
+  equal(fullJitter(backoff, 1000, 0.5), 60_000);
+});
+
+const failing = (record: ConnectionRecord, ticks: number) =>
+  connect(connect(record, { type: "due" }).record, { type: "lost", ticks, chance: 0.999 });
+
+check("connection: the wait grows to the cap while failures go on", () => {
+  let { record } = connect(connect(connectionAtRest, { type: "start" }).record, {
+    type: "lost",
+    ticks: 0,
+    chance: 0.999,
+  });
+  const waits: number[] = [];
+  for (let i = 0; i < 10; i++) {
+    const result = failing(record, 0);
+    record = result.record;
+    for (const effect of result.effects) if (effect.type === "wait") waits.push(effect.delayMs);
+  }
+  equal(waits.slice(0, 3).join(), "1998,3996,7992");
+  equal(waits[9]! > 100_000 && waits[9]! < connectionBackoff.capMs, true);
+});
+
+check("connection: a brief success does not start the backoff anew, a minute online does", () => {
+  const waited = (onlineMs: number) => {
+    const online = connect(
+      { ...connectionAtRest, state: "connecting", attempt: 5 },
+      { type: "accepted", ticks: 1000 },
+    ).record;
+    return connect(online, { type: "lost", ticks: 1000 + onlineMs, chance: 0.5 }).record.attempt;
+  };
+  equal(waited(59_999), 6);
+  equal(waited(60_000), 1);
+});
+
+check("connection: a refusal waits as at the cap", () => {
+  const { effects } = connect(
+    { ...connectionAtRest, state: "connecting" },
+    { type: "refused", ticks: 0, chance: 0.5 },
+  );
+  equal(
+    effects.some(effect => effect.type === "wait" && effect.delayMs === 60_000),
+    true,
+  );
+});
+
+check("connection: an event that is not legal is a bug, named", () => {
+  refuses(() => connect(connectionAtRest, { type: "due" }), "bug");
+});
+
+const keyPair = { privateKey: Uint8Array.of(1, 2), publicKey: Uint8Array.of(4, 5) };
+const certified = {
+  certificates: [Uint8Array.of(9)],
+  certificateId: "id",
+  ownershipToken: "token",
+};
+
+check("provisioning: from a blank board to its own identity", () => {
+  let record: ProvisioningRecord = notProvisioned;
+  const effects: string[] = [];
+  const go = (event: Parameters<typeof provision>[1]) => {
+    const result = provision(record, event);
+    record = result.record;
+    effects.push(...result.effects.map(effect => effect.type));
+  };
+  go({ type: "begun" });
+  go({ type: "keyMade", keyPair });
+  go({ type: "ready" });
+  go({ type: "certified", ...certified });
+  go({ type: "registered", thingName: "node-1" });
+  equal(record.ownershipToken, undefined);
+  go({ type: "held" });
+  go({ type: "held" });
+  equal(effects.join(), "makeKey,requestCertificate,register,adopt,forgetClaim");
+  equal(record.state, "provisioned");
+});
+
+check("provisioning: a certificate is given up after three refusals, the key is not", () => {
+  let record = provision({ state: "keyed", keyPair }, { type: "certified", ...certified }).record;
+  const error = new AgentError("provisioning/rejected", "no");
+  for (let i = 0; i < 3; i++) record = provision(record, { type: "rejected", error }).record;
+  equal(record.state, "keyed");
+  equal(record.keyPair === keyPair, true);
+});
+
+check("provisioning: every record reads back as it was stored", () => {
+  const records: ProvisioningRecord[] = [
+    notProvisioned,
+    { state: "keyed", keyPair },
+    { state: "certified", keyPair, ...certified, refusals: 2 },
+    {
+      state: "provisioned",
+      keyPair,
+      certificates: [Uint8Array.of(9), Uint8Array.of(8)],
+      certificateId: "id",
+      thingName: "n",
+    },
+  ];
+  for (const record of records) {
+    const again = parseRecord(encodeRecord(record));
+    equal(again.state, record.state);
+    equal(again.certificates?.length, record.certificates?.length);
+    equal(again.thingName, record.thingName);
+    equal(again.ownershipToken, record.ownershipToken);
+    equal(again.keyPair?.privateKey[1], record.keyPair?.privateKey[1]);
+  }
+});
+
+check("provisioning: a record cut anywhere is damaged storage, said so", () => {
+  const bytes = encodeRecord({
+    state: "provisioned",
+    keyPair,
+    certificates: [Uint8Array.of(9)],
+    certificateId: "id",
+    thingName: "n",
+  });
+  for (let i = 0; i < bytes.length; i++)
+    refuses(() => parseRecord(bytes.subarray(0, i)), "storage");
+});
+
+const schema: Schema = {
+  seconds: { type: "integer", min: 1, max: 60, default: 5 },
+  led: { type: "enum", values: ["off", "red"], default: "off" },
+  label: { type: "string", maxLength: 3, default: "" },
+  on: { type: "boolean", default: false },
+};
+const defaults = { seconds: 5, led: "off", label: "", on: false };
+
+check("settings: a value is judged by type, bounds, members and length in characters", () => {
+  equal(faultOf(schema["seconds"]!, 60), undefined);
+  equal(faultOf(schema["seconds"]!, 61), "is above 60");
+  equal(faultOf(schema["seconds"]!, 0), "is below 1");
+  equal(faultOf(schema["seconds"]!, 1.5), "is not an integer");
+  equal(faultOf(schema["seconds"]!, "5"), "is not a number");
+  equal(faultOf(schema["led"]!, "blue"), "is not one of off, red");
+  equal(faultOf(schema["label"]!, "😀é€"), undefined);
+  equal(faultOf(schema["label"]!, "abcd"), "has 4 characters, at most 3 are taken");
+  equal(faultOf(schema["on"]!, null), "is not a boolean");
+});
+
+check("shadow: on connect it reads, applies what is wanted and reports what differs", () => {
+  const subscribed = follow(schema, startingFrom(defaults), { type: "subscribed" });
+  equal(subscribed.effects.map(effect => effect.type).join(), "get");
+  const { record, effects } = follow(schema, subscribed.record, {
+    type: "document",
+    desired: { seconds: 9, led: "blue", on: false },
+    reported: { seconds: 5, label: "" },
+    version: 3,
+  });
+  equal(effects.map(effect => effect.type).join(), "fault,apply,update");
+  const update = effects[2];
+  equal(update?.type === "update" && Object.keys(update.reported).join(), "seconds,led,on");
+  equal(record.values["seconds"], 9);
+  equal(record.values["led"], "off");
+});
+
+check("shadow: a delta and the acceptance of one version, in both orders, apply once", () => {
+  for (const deltaFirst of [true, false]) {
+    let record = {
+      ...startingFrom(defaults),
+      state: "following" as const,
+      reported: defaults,
+      version: 3,
+    } as ReturnType<typeof startingFrom>;
+    let applied = 0;
+    let updates = 0;
+    const go = (event: Parameters<typeof follow>[2]) => {
+      const result = follow(schema, record, event);
+      record = result.record;
+      for (const effect of result.effects) {
+        if (effect.type === "apply") applied++;
+        if (effect.type === "update") updates++;
+      }
+    };
+    const delta = { type: "delta", desired: { seconds: 9 }, version: 5 } as const;
+    go({ type: "changed", values: { on: true } });
+    if (deltaFirst) go(delta);
+    go({ type: "accepted" });
+    if (!deltaFirst) go(delta);
+    go(delta);
+    go({ type: "accepted" });
+    equal(applied, 1);
+    equal(updates, 2);
+    equal(record.reported["seconds"], 9);
+  }
+});
+
+check("shadow: an older delta changes nothing", () => {
+  const record = {
+    ...startingFrom(defaults),
+    state: "following" as const,
+    reported: defaults,
+    version: 7,
+  };
+  const result = follow(schema, record, { type: "delta", desired: { seconds: 9 }, version: 6 });
+  equal(result.effects.length, 0);
+});
+
+check("shadow: without an answer it reads again, then drops the link", () => {
+  let { record } = follow(schema, startingFrom(defaults), { type: "subscribed" });
+  const types: string[] = [];
+  for (let i = 0; i < 3; i++) {
+    const result = follow(schema, record, { type: "timeout" });
+    record = result.record;
+    types.push(...result.effects.map(effect => effect.type));
+  }
+  equal(types.join(), "get,get,drop");
+});

@@ -58,7 +58,7 @@ export function step(
     case "begun":
       // A cut may have come between saving "provisioned" and forgetting the claim.
       if (state === "provisioned") return { record, effects: [{ type: "forgetClaim" }] };
-      return { record, effects: state === "blank" ? [{ type: "makeKey" }] : [] };
+      return { record: resumed(record), effects: state === "blank" ? [{ type: "makeKey" }] : [] };
     case "keyMade":
       return { record: { state, keyPair: event.keyPair }, effects: [] };
     case "ready":
@@ -89,6 +89,15 @@ export function step(
       if (record.state === state) return { record, effects: [] };
       return { record: { ...record, state }, effects: [{ type: "forgetClaim" }] };
   }
+}
+
+/**
+ * A token from before a restart may have been used up already: RegisterThing may have been done and its answer lost.
+ * Then the first refusal settles it.
+ */
+function resumed(record: ProvisioningRecord): ProvisioningRecord {
+  const refusals = limits.registerAttempts - 1;
+  return record.state !== "certified" || record.refusals === refusals ? record : { ...record, refusals };
 }
 
 /** After some refusals the certificate is given up: its token may have expired, and the service deletes it then. */

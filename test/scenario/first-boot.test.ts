@@ -1,0 +1,130 @@
+// Whole stories on virtual time: the sensor node from a blank board, against the local cloud.
+import test from "ava";
+import { Power } from "../../simulator/world/power.js";
+import { parseRecord } from "../../src/provisioning/messages.js";
+import { openWorld, type World } from "./world.js";
+
+const identityOf = (world: World) => parseRecord(world.flash.peek("skerry", "identity")!);
+
+test("a blank board earns its identity, drops the claim, reports its settings and sends telemetry", async t => {
+  const world = await openWorld();
+  world.boot();
+  await world.clock.run(10_000);
+  t.deepEqual(
+    world.statuses.map(status => status.type),
+    ["keyMade", "connecting", "online", "certified", "registered", "connecting", "online", "provisioned", "telemetry", "reported"],
+  );
+  t.is(identityOf(world).state, "provisioned");
+  t.deepEqual(world.cloud.clients(), ["node-SN-1"]);
+  t.deepEqual(world.cloud.shadow("node-SN-1")?.["state"], { reported: { sampleSeconds: 60, led: "off" } });
+  t.is(world.cloudSaw("message").length, 1);
+  t.false(String(Buffer.from(world.flash.peek("skerry", "identity")!)).includes("certificateOwnershipToken"));
+});
+
+test("a second boot comes back with the same identity and without the claim", async t => {
+  const world = await openWorld();
+  const power = new Power();
+  world.boot(power);
+  await world.clock.run(10_000);
+  const { certificateId } = identityOf(world);
+  power.cut();
+  world.statuses.length = 0;
+  world.boot();
+  await world.clock.run(10_000);
+  t.deepEqual(world.statuses.filter(({ type }) => type === "connecting").map(status => status.type === "connecting" && status.as), ["device"]);
+  t.is(identityOf(world).certificateId, certificateId);
+  t.is(world.cloudSaw("certificateIssued").length, 1);
+});
+
+test("a desired value is applied, saved and reported; one out of bounds is refused by name", async t => {
+  const world = await openWorld();
+  const power = new Power();
+  world.boot(power);
+  await world.clock.run(10_000);
+  world.cloud.updateDesired("node-SN-1", { led: "blue", sampleSeconds: 0 });
+  await world.clock.run(2000);
+  const state = world.cloud.shadow("node-SN-1")?.["state"] as { reported: object; delta: object };
+  t.deepEqual(state.reported, { sampleSeconds: 60, led: "blue" });
+  t.deepEqual(state.delta, { sampleSeconds: 0 });
+  const [refused] = world.seen("settingRefused");
+  t.true(refused?.type === "settingRefused" && refused.name === "sampleSeconds" && refused.reason === "is below 1");
+  power.cut();
+  world.boot();
+  await world.clock.run(10_000);
+  t.deepEqual((world.cloud.shadow("node-SN-1")?.["state"] as { reported: object }).reported, { sampleSeconds: 60, led: "blue" });
+});
+
+test("what was desired while the device was offline is in force after it is back", async t => {
+  const world = await openWorld();
+  world.boot();
+  await world.clock.run(10_000);
+  world.network.isUp = false;
+  await world.clock.run(600_000);
+  t.deepEqual(world.cloud.clients(), []);
+  world.cloud.updateDesired("node-SN-1", { led: "red" });
+  world.network.isUp = true;
+  t.true(await world.clock.runUntil(() => world.cloud.clients().length === 1, 120_000));
+  await world.clock.run(2000);
+  t.deepEqual((world.cloud.shadow("node-SN-1")?.["state"] as { reported: object }).reported, { sampleSeconds: 60, led: "red" });
+  const measured = world.cloudSaw("message").length;
+  t.true(measured >= 10, `${measured} of the samples of ten minutes arrived`);
+});
+
+test("a serial number the hook does not know stays unprovisioned, waits longer each time, and says why", async t => {
+  const world = await openWorld();
+  world.boot(new Power(), "SN-unknown");
+  await world.clock.run(3_600_000);
+  t.is(world.cloud.things().length, 0);
+  const offline = world.seen("offline");
+  const [first] = offline;
+  t.true(first?.type === "offline" && first.error.message.includes("ACCESS_DENIED"), first?.type === "offline" ? first.error.message : "");
+  t.true(offline.length > 20 && offline.length < 200, `${offline.length} tries in an hour`);
+  const orphans = world.cloudSaw("certificateIssued").length;
+  t.true(orphans <= Math.ceil(offline.length / 3) + 1, `${orphans} certificates`);
+});
+
+test("power cut at every flash operation of the first boot: the next boot ends provisioned, with one identity", async t => {
+  const reference = await openWorld();
+  const whole = new Power();
+  reference.boot(whole);
+  await reference.clock.run(10_000);
+  t.true(whole.operations >= 4);
+  for (let cutAt = 0; cutAt < 2 * whole.operations; cutAt++) {
+    const world = await openWorld();
+    const power = new Power(cutAt);
+    world.boot(power);
+    await world.clock.run(10_000);
+    t.false(power.isOn, `cut ${cutAt} happened`);
+    world.boot();
+    await world.clock.run(300_000);
+    t.is(identityOf(world).state, "provisioned", `cut ${cutAt}`);
+    t.deepEqual(world.cloud.clients(), ["node-SN-1"], `cut ${cutAt}`);
+    t.true(world.cloudSaw("certificateIssued").length <= 2, `cut ${cutAt}: at most one orphan`);
+    t.is(world.cloud.things().length, 1, `cut ${cutAt}`);
+  }
+});
+
+test("an identity that cannot be read is kept aside and a new one earned", async t => {
+  const world = await openWorld();
+  const power = new Power();
+  world.boot(power);
+  await world.clock.run(10_000);
+  power.cut();
+  const damaged = new Power();
+  world.flash.provider(damaged).open({ path: "skerry" }).write("identity", Uint8Array.of(1, 2, 3));
+  world.boot();
+  await world.clock.run(120_000);
+  t.is(identityOf(world).state, "provisioned");
+  t.deepEqual(world.flash.peek("skerry", "identity.bad"), Uint8Array.of(1, 2, 3));
+  const [fault] = world.seen("fault");
+  t.is(fault?.type === "fault" && fault.error.code, "storage/damaged");
+});
+
+test("first boot to first telemetry takes a bounded number of round trips", async t => {
+  const world = await openWorld();
+  world.boot();
+  t.true(await world.clock.runUntil(() => world.cloudSaw("message").length > 0, 10_000));
+  const roundTrips = world.clock.ticks() / 50;
+  t.log(`${world.clock.ticks()} ms at a round trip of 50 ms: ${roundTrips} round trips`);
+  t.true(roundTrips <= 14, `${roundTrips}`);
+});

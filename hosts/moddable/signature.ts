@@ -6,13 +6,15 @@ import Modular from "modular";
 import { concat, isEqual } from "../../src/util/bytes.js";
 import type { PublicKey } from "./certificate.js";
 import { sha256 } from "./crypto.js";
+import { toHex } from "./der-reader.js";
 import { parseSignature, type Signature, scalarBytes, toBigInt, toBytes } from "./p256.js";
 
 type RsaKey = Extract<PublicKey, { kind: "rsa" }>;
 
 const minModulusBits = 2048;
 const maxModulusBits = 4096;
-const exponent65537 = 65537n;
+/** 65537, as the key carries it: on XS a preloaded BigInt is never `===` to one that was computed. */
+const exponentHex = "010001";
 
 /** DigestInfo of SHA-256 up to the digest itself. @see RFC 8017 9.2 */
 const sha256Info = Object.freeze([
@@ -65,10 +67,10 @@ function verifyRsa(key: RsaKey, message: Uint8Array, signature: Uint8Array): boo
   const modulus = toBigInt(key.modulus);
   if (size < minModulusBits / 8 || size > maxModulusBits / 8) return false;
   if (key.modulus[0]! < 0x80 || (key.modulus[size - 1]! & 1) === 0) return false;
-  if (toBigInt(key.exponent) !== exponent65537 || signature.length !== size) return false;
+  if (toHex(key.exponent) !== exponentHex || signature.length !== size) return false;
   const value = toBigInt(signature);
   if (value >= modulus) return false;
-  const found = toBytes(new Modular(modulus).exp(value, exponent65537), size);
+  const found = toBytes(new Modular(modulus).exp(value, toBigInt(key.exponent)), size);
   return isEqual(found, encodeMessage(message, size));
 }
 

@@ -1,0 +1,35 @@
+// The host interfaces on Node: what a product imports as "skerry/host" when it runs on a computer.
+
+import { hostname } from "node:os";
+import type { Host } from "../../src/host.js";
+import { createClock } from "./clock.js";
+import { createCrypto } from "./crypto.js";
+import { dns } from "./dns.js";
+import { createKeyValue } from "./key-value.js";
+import { createSystem, toSystemId } from "./system.js";
+import { createTimer } from "./timer.js";
+import { tls } from "./tls.js";
+
+export interface NodeHostOptions {
+  /** Holds what a device holds on flash; made when the first domain is opened. One process at a time. */
+  readonly directory: string;
+  /** As `System.id`. */
+  readonly id: string;
+  /** What `System.restart` does; default ends the process. */
+  readonly restart?: () => void;
+}
+
+export function createHost(options: NodeHostOptions): Host {
+  return Object.freeze({
+    clock: createClock(),
+    timer: createTimer(),
+    crypto: createCrypto(),
+    system: createSystem(options.id, options.restart),
+    dns,
+    tls,
+    keyValue: createKeyValue(options.directory),
+  });
+}
+
+/** This computer as a device: `.skerry` in the working directory, named by its host name. Nothing is touched until it is used. */
+export const host: Host = createHost({ directory: ".skerry", id: toSystemId(hostname()) });

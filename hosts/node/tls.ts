@@ -1,0 +1,165 @@
+// Mutual TLS on Node, with the callbacks of ECMA-419's TLS client socket.
+
+import { isIP } from "node:net";
+import * as nodeTLS from "node:tls";
+import { AgentError } from "../../src/errors.js";
+import type {
+  Provider,
+  SecureOptions,
+  TLSSocket,
+  TLSSocketConstructor,
+  TLSSocketOptions,
+} from "../../src/host.js";
+
+/** Bytes taken for sending before `write` says no more: about what a microcontroller's stack holds. */
+const windowBytes = 16 * 1024;
+/** Bytes that may wait to be read before the peer is slowed down. */
+const highWaterBytes = 64 * 1024;
+/** How long what was written may take to leave after `close`. */
+const lingerMs = 2000;
+
+export const tls: Provider<TLSSocketConstructor> = Object.freeze({
+  io: class NodeTLSSocket implements TLSSocket {
+    readonly #options: TLSSocketOptions;
+    readonly #socket: nodeTLS.TLSSocket;
+    readonly #arrived: Buffer[] = [];
+    #arrivedBytes = 0;
+    #writableBytes = 0;
+    #ready = false;
+    #over = false;
+    #closed = false;
+
+    /** @throws AgentError "agent/options" for a certificate or key that does not parse. */
+    constructor(options: TLSSocketOptions) {
+      this.#options = options;
+      this.#socket = connect(options);
+      this.#socket.on("secureConnect", () => {
+        this.#ready = true;
+        this.#announce();
+      });
+      this.#socket.on("data", chunk => this.#receive(chunk));
+      this.#socket.on("end", () => this.#end(undefined));
+      this.#socket.on("error", cause => this.#end(cause));
+      this.#socket.on("close", () => this.#end(undefined));
+    }
+
+    read(count = this.#arrivedBytes): ArrayBuffer | undefined {
+      const length = Math.min(count, this.#arrivedBytes);
+      if (length <= 0) return undefined;
+      const bytes = new Uint8Array(length);
+      for (let offset = 0; offset < length; ) offset += this.#take(bytes, offset);
+      this.#arrivedBytes -= length;
+      if (this.#arrivedBytes < highWaterBytes && this.#socket.isPaused()) this.#socket.resume();
+      return bytes.buffer;
+    }
+
+    write(bytes: Uint8Array): number {
+      if (this.#over || this.#closed) {
+        throw new AgentError("connection/lost", `tls: ${this.#name}: written after its end`);
+      }
+      if (bytes.length > this.#writableBytes) {
+        const room = `${this.#writableBytes} announced`;
+        throw new AgentError("agent/fault", `tls: ${bytes.length} bytes written, ${room}`);
+      }
+      if (bytes.length > 0) {
+        // The caller may use its buffer again at once.
+        this.#socket.write(Buffer.from(bytes), () => this.#flushed());
+        this.#writableBytes -= bytes.length;
+      }
+      return this.#writableBytes;
+    }
+
+    close(): void {
+      if (this.#closed) return;
+      this.#closed = true;
+      this.#arrived.length = 0;
+      if (!this.#ready || this.#over) {
+        this.#socket.destroy();
+        return;
+      }
+      // What was written still leaves (a DISCONNECT, as a rule); a peer that takes nothing is cut off.
+      this.#socket.resume();
+      this.#socket.setTimeout(lingerMs, () => this.#socket.destroy());
+      this.#socket.destroySoon();
+    }
+
+    get #name(): string {
+      return `${this.#options.host}:${this.#options.port}`;
+    }
+
+    #receive(chunk: Buffer): void {
+      if (this.#closed || this.#over) return;
+      this.#arrived.push(chunk);
+      this.#arrivedBytes += chunk.length;
+      if (this.#arrivedBytes >= highWaterBytes) this.#socket.pause();
+      this.#options.onReadable?.(this.#arrivedBytes);
+    }
+
+    /** Moves bytes from the oldest piece to `target`. @returns how many. */
+    #take(target: Uint8Array, offset: number): number {
+      const piece = this.#arrived[0]!;
+      const part = piece.subarray(0, target.length - offset);
+      target.set(part, offset);
+      if (part.length === piece.length) this.#arrived.shift();
+      else this.#arrived[0] = piece.subarray(part.length);
+      return part.length;
+    }
+
+    #flushed(): void {
+      if (this.#socket.writableLength === 0 && this.#writableBytes < windowBytes) this.#announce();
+    }
+
+    #announce(): void {
+      if (this.#closed || this.#over) return;
+      this.#writableBytes = windowBytes;
+      this.#options.onWritable?.(windowBytes);
+    }
+
+    #end(cause: Error | undefined): void {
+      if (this.#closed || this.#over) return;
+      this.#over = true;
+      const reason = cause?.message ?? (this.#ready ? "closed by the peer" : "refused");
+      this.#options.onError?.(
+        new AgentError("connection/lost", `tls: ${this.#name}: ${reason}`, { cause }),
+      );
+    }
+  },
+});
+
+function connect(options: TLSSocketOptions): nodeTLS.TLSSocket {
+  const { secure } = options;
+  const name = secure.serverName ?? options.host;
+  const protocols = secure.applicationLayerProtocolNegotiation;
+  try {
+    return nodeTLS.connect({
+      host: options.address,
+      port: options.port,
+      secureContext: secureContextOf(secure),
+      // An address has no place in SNI; the certificate is matched against it all the same.
+      ...(isIP(name) === 0 ? { servername: name } : {}),
+      checkServerIdentity: (_, certificate) => nodeTLS.checkServerIdentity(name, certificate),
+      ...(protocols === undefined ? {} : { ALPNProtocols: [...protocols] }),
+      rejectUnauthorized: true,
+    });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new AgentError("agent/options", `tls: ${options.host}: ${reason}`, { cause });
+  }
+}
+
+/** An empty `ca` is given as such: Node would put its own roots in the place of an absent one. */
+function secureContextOf(secure: SecureOptions): nodeTLS.SecureContext {
+  const certificates = secure.clientCertificates.map(der => toPem("CERTIFICATE", der)).join("");
+  return nodeTLS.createSecureContext({
+    ca: secure.trustAnchors.map(der => toPem("CERTIFICATE", der)),
+    ...(certificates === ""
+      ? {}
+      : { cert: certificates, key: toPem("PRIVATE KEY", secure.clientKey) }),
+    minVersion: "TLSv1.2",
+  });
+}
+
+function toPem(label: string, der: Uint8Array): string {
+  const lines = Buffer.from(der).toString("base64").replace(/.{64}/g, "$&\n");
+  return `-----BEGIN ${label}-----\n${lines}\n-----END ${label}-----\n`;
+}

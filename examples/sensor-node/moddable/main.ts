@@ -1,0 +1,41 @@
+// Firmware entry for Moddable, on ESP32 and on the desktop simulator; the product itself is ../sensor-node.ts.
+import config from "mc/config";
+import { host } from "skerry/hosts/moddable/host";
+import { sensorNode } from "../sensor-node.js";
+
+/** One line for each status: its type, and what it carries. */
+function describe(status: object): string {
+  const fields = Object.entries(status).map(([name, value]) =>
+    name === "type" ? String(value) : `${name} ${toText(value)}`,
+  );
+  return fields.join(", ");
+}
+
+function toText(value: unknown): string {
+  if (value instanceof Error) {
+    const cause = value.cause === undefined ? "" : ` (${String(value.cause)})`;
+    return `${value.message}${cause}`;
+  }
+  if (typeof value === "object" && value !== null) return `{ ${describe(value)} }`;
+  return String(value);
+}
+
+/** The agent, or undefined when the build was given no configuration. */
+export const agent = start();
+
+function start(): ReturnType<typeof sensorNode> | undefined {
+  const product = config.sensorNode;
+  if (product === undefined) {
+    trace(
+      "sensor node: no configuration; build with SKERRY_CONFIG, see hosts/moddable/README.md\n",
+    );
+    return undefined;
+  }
+  const started = sensorNode(
+    host,
+    { ...product, serialNumber: product.serialNumber ?? host.system.id },
+    status => trace(`sensor node: ${describe(status)}\n`),
+  );
+  started.start();
+  return started;
+}

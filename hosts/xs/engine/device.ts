@@ -1,0 +1,168 @@
+// A device whose agent runs in the XS engine: feeds it events in order and performs what it asks on the host it is given.
+
+import type { Host } from "../../../src/host.js";
+import type { Bundle } from "./bundle.js";
+import { type Machine, MachineError } from "./machine.js";
+import { type Event, errorParts, Requests, type Response } from "./requests.js";
+
+export type DeviceEvent =
+  /** What the guest told by `bridge.event`: the sensor node's `status`. */
+  | { readonly type: "guest"; readonly name: string; readonly detail: unknown }
+  | { readonly type: "log"; readonly text: string }
+  /** An exception or a rejected promise left the guest's code. A board would have restarted; this machine goes on. */
+  | { readonly type: "fault"; readonly error: Error }
+  /** The guest asked for a restart: its sockets and timers are gone, and nothing is given to it any more. */
+  | { readonly type: "restart" }
+  /** The machine is gone: too much computation, memory or stack exhausted. */
+  | { readonly type: "ended"; readonly error: Error };
+
+export interface DeviceOptions {
+  readonly machine: Machine;
+  /** Real (hosts/node) or simulated. */
+  readonly host: Host;
+  readonly bundle: Bundle;
+  /** Given to the guest as JSON with its `start` event. */
+  readonly config: unknown;
+  onEvent(event: DeviceEvent): void;
+}
+
+/** @returns when the guest has handled its `start` event. @throws MachineError when the bundle itself does not run. */
+export async function startDevice(options: DeviceOptions): Promise<Device> {
+  const device = new Device(options);
+  await options.machine.runBundle(options.bundle);
+  device.send("start", [], Buffer.from(JSON.stringify(options.config)));
+  await device.idle();
+  return device;
+}
+
+export class Device {
+  readonly #options: DeviceOptions;
+  readonly #requests: Requests;
+  readonly #queue: { readonly event: Event; readonly bytes: Uint8Array }[] = [];
+  #running: Promise<void> | undefined;
+  #faultText: string | undefined;
+  #restarting = false;
+  #over = false;
+
+  constructor(options: DeviceOptions) {
+    this.#options = options;
+    this.#requests = new Requests(options.host, event => this.#post(event));
+    options.machine.onRequest = frame => this.#answer(frame);
+    options.machine.onPrint = text => options.onEvent({ type: "log", text });
+  }
+
+  /** Gives the guest an event of its own, after those that wait. */
+  send(name: string, args: readonly unknown[] = [], bytes: Uint8Array = new Uint8Array(0)): void {
+    this.#post(() => [name, ...args], bytes);
+  }
+
+  /** Settles when the guest has handled everything that waited: the moment at which virtual time may move. */
+  async idle(): Promise<void> {
+    while (this.#running !== undefined) await this.#running;
+  }
+
+  /** Tells the guest to stop and waits until it has; what it leaves open stays open, so that it can say goodbye. */
+  async stop(): Promise<void> {
+    this.send("stop");
+    await this.idle();
+  }
+
+  /** Power off: gives back sockets, timers and stores, and ends the machine. May be called twice. */
+  async close(): Promise<void> {
+    this.#release();
+    await this.#options.machine.close();
+    await this.idle();
+  }
+
+  #post(event: Event, bytes: Uint8Array = new Uint8Array(0)): void {
+    if (this.#over) return;
+    this.#queue.push({ event, bytes });
+    this.#running ??= this.#run();
+  }
+
+  async #run(): Promise<void> {
+    // Not inside the call that posted: the first event waits as the others do.
+    await Promise.resolve();
+    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+      const header = next.event();
+      if (header !== undefined) await this.#deliver(header, next.bytes);
+    }
+    this.#running = undefined;
+  }
+
+  async #deliver(header: readonly unknown[], bytes: Uint8Array): Promise<void> {
+    this.#faultText = undefined;
+    try {
+      await this.#options.machine.command(toFrame(header, bytes));
+    } catch (error) {
+      this.#report(error as MachineError);
+    }
+    if (this.#restarting) this.#restart();
+  }
+
+  #report(error: MachineError): void {
+    if (this.#over || this.#restarting) return;
+    if (error.kind === "ended") {
+      this.#release();
+      this.#options.onEvent({ type: "ended", error });
+    } else {
+      const text = this.#faultText ?? error.message;
+      this.#options.onEvent({ type: "fault", error: new MachineError(error.kind, text) });
+    }
+  }
+
+  #restart(): void {
+    if (this.#over) return;
+    this.#release();
+    this.#options.onEvent({ type: "restart" });
+    this.#options.host.system.restart();
+  }
+
+  #release(): void {
+    this.#over = true;
+    this.#queue.length = 0;
+    this.#requests.close();
+  }
+
+  #answer(frame: Buffer): Uint8Array {
+    const end = frame.indexOf(10);
+    const [operation, ...args] = JSON.parse(frame.toString("utf8", 0, end)) as [
+      string,
+      ...unknown[],
+    ];
+    try {
+      if (this.#restarting || this.#over) throw new Error("system: restarting");
+      // A copy: the stream's buffer is used again.
+      const bytes = new Uint8Array(frame.subarray(end + 1));
+      const { value = null, bytes: answer } = this.#perform(operation, args, bytes);
+      return toFrame([value], answer);
+    } catch (error) {
+      return toFrame({ error: errorParts(error ?? "undefined") });
+    }
+  }
+
+  #perform(operation: string, args: readonly unknown[], bytes: Uint8Array): Response {
+    switch (operation) {
+      case "event": {
+        const detail: unknown = JSON.parse(Buffer.from(bytes).toString());
+        this.#options.onEvent({ type: "guest", name: args[0] as string, detail });
+        return {};
+      }
+      case "fault":
+        this.#faultText = args[0] as string;
+        return {};
+      case "system.restart":
+        this.#restarting = true;
+        return {};
+      default: {
+        const response = this.#requests.perform(operation, args, bytes);
+        if (response === undefined) throw new Error(`XS guest: no operation "${operation}"`);
+        return response;
+      }
+    }
+  }
+}
+
+function toFrame(header: unknown, bytes: Uint8Array = new Uint8Array(0)): Buffer {
+  return Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n`), bytes]);
+}

@@ -1,0 +1,151 @@
+// The owner's end of the bridge: performs a guest's requests on any host, and turns the host's callbacks into events.
+// The frames are described in ../bridge.ts.
+
+import { AgentError } from "../../../src/errors.js";
+import type { Host, KeyValue, Resolver, TimerHandle } from "../../../src/host.js";
+import { type Args, Sockets } from "./sockets.js";
+
+export interface Response {
+  readonly value?: unknown;
+  readonly bytes?: Uint8Array;
+}
+
+/** An event that waits for its turn. @returns its header when it is due, or undefined when it has become pointless. */
+export type Event = () => readonly unknown[] | undefined;
+
+/** What a guest holds of its host; all of it is given back by `close`. */
+export class Requests {
+  readonly #host: Host;
+  readonly #post: (event: Event) => void;
+  readonly #timers = new Map<number, TimerHandle>();
+  readonly #due = new Set<number>();
+  readonly #resolvers = new Map<number, Resolver>();
+  readonly #stores = new Map<number, KeyValue>();
+  readonly #sockets: Sockets;
+
+  constructor(host: Host, post: (event: Event) => void) {
+    this.#host = host;
+    this.#post = post;
+    this.#sockets = new Sockets(host, post);
+  }
+
+  /** @returns undefined for an operation of someone else. @throws what the host throws. */
+  perform(operation: string, args: Args, bytes: Uint8Array): Response | undefined {
+    const id = args[0] as number;
+    const { clock, crypto, system, keyValue } = this.#host;
+    switch (operation) {
+      case "clock.ticks":
+        return { value: clock.ticks() };
+      case "clock.now":
+        return { value: clock.now() };
+      case "timer.set":
+        return this.#setTimer(id, args[1] as number, false);
+      case "timer.repeat":
+        return this.#setTimer(id, args[1] as number, true);
+      case "timer.clear":
+        return this.#clearTimer(id);
+      case "crypto.random":
+        return { bytes: crypto.random(args[0] as number) };
+      case "crypto.sha256":
+        return { bytes: crypto.sha256(bytes) };
+      case "crypto.generateKeyPair": {
+        const { privateKey, publicKey } = crypto.generateKeyPair();
+        return { value: privateKey.length, bytes: Buffer.concat([privateKey, publicKey]) };
+      }
+      case "crypto.sign": {
+        const keyBytes = args[0] as number;
+        return { bytes: crypto.sign(bytes.slice(0, keyBytes), bytes.slice(keyBytes)) };
+      }
+      case "system.id":
+        return { value: system.id };
+      case "system.freeHeapBytes":
+        return { value: system.freeHeapBytes() };
+      case "dns.resolve":
+        return this.#resolve(id, args[1] as string);
+      case "dns.close":
+        return this.#closeResolver(id);
+      case "keyValue.open":
+        this.#stores.set(id, keyValue.open({ path: args[1] as string }));
+        return {};
+      case "keyValue.read": {
+        const found = this.#store(id).read(args[1] as string);
+        return found === undefined ? {} : { value: true, bytes: new Uint8Array(found) };
+      }
+      case "keyValue.write":
+        this.#store(id).write(args[1] as string, bytes);
+        return {};
+      case "keyValue.delete":
+        this.#store(id).delete(args[1] as string);
+        return {};
+      case "keyValue.close":
+        this.#store(id).close();
+        return {};
+      default:
+        return this.#sockets.perform(operation, args, bytes);
+    }
+  }
+
+  close(): void {
+    for (const handle of this.#timers.values()) this.#host.timer.clear(handle);
+    for (const resolver of this.#resolvers.values()) resolver.close();
+    for (const store of this.#stores.values()) store.close();
+    this.#timers.clear();
+    this.#resolvers.clear();
+    this.#stores.clear();
+    this.#sockets.close();
+  }
+
+  #setTimer(id: number, delayMs: number, repeats: boolean): Response {
+    const fire = () => {
+      // A guest that is behind sees one event of a repeat, not all it missed.
+      if (this.#due.has(id)) return;
+      this.#due.add(id);
+      this.#post(() => {
+        this.#due.delete(id);
+        if (!this.#timers.has(id)) return undefined;
+        if (!repeats) this.#timers.delete(id);
+        return ["timer", id];
+      });
+    };
+    const { timer } = this.#host;
+    this.#timers.set(id, repeats ? timer.repeat(fire, delayMs) : timer.set(fire, delayMs));
+    return {};
+  }
+
+  #clearTimer(id: number): Response {
+    this.#host.timer.clear(this.#timers.get(id));
+    this.#timers.delete(id);
+    return {};
+  }
+
+  #resolve(id: number, host: string): Response {
+    const resolver = new this.#host.dns.io({});
+    const post = (event: readonly unknown[]) =>
+      this.#post(() => (this.#closeResolver(id).value === true ? event : undefined));
+    this.#resolvers.set(id, resolver);
+    resolver.resolve({
+      host,
+      onResolved: (name, address) => post(["dns.resolved", id, name, address]),
+      onError: (name, error) => post(["dns.error", id, name, errorParts(error)]),
+    });
+    return {};
+  }
+
+  #closeResolver(id: number): Response {
+    this.#resolvers.get(id)?.close();
+    return { value: this.#resolvers.delete(id) };
+  }
+
+  #store(id: number): KeyValue {
+    const store = this.#stores.get(id);
+    if (store === undefined) throw new AgentError("agent/fault", `XS guest: no store ${id}`);
+    return store;
+  }
+}
+
+/** What of an error crosses the bridge: name, message, code. */
+export function errorParts(error: unknown): readonly (string | null)[] | null {
+  if (error === undefined) return null;
+  if (!(error instanceof Error)) return ["Error", String(error), null];
+  return [error.name, error.message, error instanceof AgentError ? error.code : null];
+}

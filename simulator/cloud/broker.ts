@@ -1,0 +1,244 @@
+// The broker core: who is connected, which sessions wait, who gets which message.
+// Runs on injected time and links; knows neither TLS nor what the reserved topics mean.
+
+import type {
+  Acceptor,
+  BrokerOptions,
+  ConnectionHost,
+  DisconnectReason,
+  Link,
+  Peer,
+  RefusalReason,
+} from "./broker-types.js";
+import { Connection } from "./connection.js";
+import { type BrokerLimits, brokerLimits } from "./limits.js";
+import { Presence } from "./presence.js";
+import type { Identity } from "./registry.js";
+import { type Message, Session } from "./session.js";
+import { hasWildcard, TopicTree } from "./topics.js";
+
+interface StoredSession {
+  readonly session: Session;
+  /** Undefined while the client is away. */
+  connection: Connection | undefined;
+  /** As of the last CONNECT; deliveries are checked against it. */
+  identity: Identity;
+  expiry: object | undefined;
+}
+
+export class Broker {
+  readonly #options: BrokerOptions;
+  readonly #limits: BrokerLimits;
+  readonly #sessions = new Map<string, StoredSession>();
+  /** Also those that have not sent CONNECT yet. */
+  readonly #connections = new Set<Connection>();
+  readonly #tree = new TopicTree<StoredSession>();
+  readonly #retained = new Map<string, Message>();
+  readonly #presence: Presence;
+  readonly #host: ConnectionHost;
+
+  constructor(options: BrokerOptions) {
+    this.#options = options;
+    this.#limits = { ...brokerLimits, ...options.limits };
+    this.#presence = new Presence(options, this.#limits, (topic, payload) =>
+      this.publish({ topic, payload, qos: 0, retain: false }),
+    );
+    this.#host = this.#createHost();
+  }
+
+  /** Takes over a link; the broker writes to it and closes it. */
+  accept(link: Link, peer: Peer): Acceptor {
+    const connection = new Connection(this.#host, link, peer);
+    this.#connections.add(connection);
+    return connection;
+  }
+
+  /** Delivers to every subscriber that may receive it; retains it when it says so. */
+  publish(message: Message): void {
+    if (message.retain) this.#retain(message);
+    const live: Message = { ...message, retain: false };
+    for (const [entry, qos] of this.#tree.match(message.topic)) {
+      this.#deliver(entry, qos < live.qos ? { ...live, qos } : live);
+    }
+  }
+
+  /** Client ids of the open connections. */
+  clients(): string[] {
+    return [...this.#connections].filter(each => each.isOpen).map(each => each.clientId);
+  }
+
+  /** Pulls the cable: no DISCONNECT, the will is published. @returns false when nobody has that id */
+  cut(clientId: string): boolean {
+    const connection = this.#sessions.get(clientId)?.connection;
+    connection?.close("CONNECTION_LOST", "the cable was pulled", "abort");
+    return connection !== undefined;
+  }
+
+  /** A certificate that stops being ACTIVE ends its sessions; at once here, within minutes on AWS. */
+  disconnectCertificate(certificateId: string): void {
+    for (const connection of [...this.#connections]) {
+      if (connection.peer.certificateId !== certificateId) continue;
+      connection.close("FORBIDDEN_ACCESS", "the certificate is no longer active");
+    }
+  }
+
+  /** Ends everything; sessions are forgotten. */
+  close(): void {
+    for (const connection of [...this.#connections]) {
+      connection.close("SERVER_INITIATED_DISCONNECT", "the cloud is shutting down", "abort");
+    }
+    for (const entry of this.#sessions.values()) this.#cancelExpiry(entry);
+    this.#sessions.clear();
+    this.#presence.close();
+  }
+
+  #createHost(): ConnectionHost {
+    const { clock, timer, subscribeDenial } = this.#options;
+    return {
+      limits: this.#limits,
+      clock,
+      timer,
+      answersDeniedSubscribe: subscribeDenial === "answer",
+      refusal: peer => this.#options.refusal(peer.certificateId),
+      identify: (id, clientId, address) => this.#options.identify(id, clientId, address),
+      open: (connection, clean) => this.#open(connection, clean),
+      opened: (connection, present) => this.#opened(connection, present),
+      subscribe: (connection, filter, qos) => this.#subscribe(connection, filter, qos),
+      unsubscribe: (connection, filter) => this.#unsubscribe(connection, filter),
+      subscriptionsChanged: (connection, subscribed, topics) =>
+        this.#presence.subscriptions(connection, subscribed, topics),
+      publish: (connection, message) => this.#fromClient(connection, message),
+      refused: (connection, reason, detail) => this.#refused(connection, reason, detail),
+      ended: (connection, reason, detail) => this.#ended(connection, reason, detail),
+    };
+  }
+
+  #open(connection: Connection, clean: boolean): { session: Session; present: boolean } {
+    const { clientId } = connection;
+    // The second CONNECT wins; the older client's will is published ("life-cycle-events").
+    this.#sessions
+      .get(clientId)
+      ?.connection?.close("DUPLICATE_CLIENTID", "another client took over");
+    const stored = this.#sessions.get(clientId);
+    if (stored !== undefined && !clean && !stored.session.clean) {
+      this.#cancelExpiry(stored);
+      stored.connection = connection;
+      stored.identity = connection.identity;
+      stored.session.rewind();
+      return { session: stored.session, present: true };
+    }
+    if (stored !== undefined) this.#forget(stored);
+    const session = new Session(clientId, clean, this.#limits);
+    const { identity } = connection;
+    this.#sessions.set(clientId, { session, connection, identity, expiry: undefined });
+    return { session, present: false };
+  }
+
+  #opened(connection: Connection, sessionPresent: boolean): void {
+    const { identity, clientId, peer } = connection;
+    this.#options.onEvent({
+      type: "clientConnected",
+      clientId,
+      address: peer.address,
+      certificateId: identity.certificateId,
+      certificate: identity.kind,
+      thingName: identity.attachedThing,
+      sessionPresent,
+    });
+    this.#presence.connected(connection);
+    connection.pump();
+  }
+
+  #entryOf(connection: Connection): StoredSession | undefined {
+    const entry = this.#sessions.get(connection.clientId);
+    return entry?.connection === connection ? entry : undefined;
+  }
+
+  #subscribe(connection: Connection, filter: string, qos: 0 | 1): void {
+    const entry = this.#entryOf(connection);
+    if (entry === undefined) return;
+    entry.session.subscriptions.set(filter, qos);
+    this.#tree.add(filter, entry, qos);
+    // Retained messages go to a filter that is their exact topic, never to a wildcard ("mqtt").
+    const retained = hasWildcard(filter) ? undefined : this.#retained.get(filter);
+    if (retained === undefined) return;
+    this.#deliver(entry, { ...retained, qos: qos < retained.qos ? qos : retained.qos });
+  }
+
+  #unsubscribe(connection: Connection, filter: string): void {
+    const entry = this.#entryOf(connection);
+    if (entry === undefined || !entry.session.subscriptions.delete(filter)) return;
+    this.#tree.remove(filter, entry);
+  }
+
+  #fromClient(connection: Connection, message: Message): "accepted" | "undefined-topic" {
+    const outcome = this.#options.onPublish(message, connection);
+    if (outcome === "undefined-topic") return outcome;
+    if (outcome === "route") this.publish(message);
+    return "accepted";
+  }
+
+  #deliver(entry: StoredSession, message: Message): void {
+    // Denied Receive: not delivered, the connection stays ("iot-policy-actions").
+    if (!entry.identity.allows("iot:Receive", `topic/${message.topic}`)) return;
+    if (message.qos === 0) return entry.connection?.sendMessage(message);
+    entry.session.enqueue(message);
+    entry.connection?.pump();
+  }
+
+  #retain(message: Message): void {
+    if (message.payload.length === 0) this.#retained.delete(message.topic);
+    else if (
+      this.#retained.has(message.topic) ||
+      this.#retained.size < this.#limits.retainedTopics
+    ) {
+      this.#retained.set(message.topic, message);
+    }
+  }
+
+  #refused(connection: Connection, reason: RefusalReason, detail: string): void {
+    this.#connections.delete(connection);
+    const { peer, clientId } = connection;
+    this.#options.onEvent({
+      type: "connectionRefused",
+      reason,
+      detail,
+      address: peer.address,
+      clientId: clientId === "" ? undefined : clientId,
+      certificateId: peer.certificateId,
+    });
+    if (reason === "AUTHORIZATION_FAILED") this.#presence.connectFailed(connection);
+  }
+
+  #ended(connection: Connection, reason: DisconnectReason, detail: string): void {
+    this.#connections.delete(connection);
+    const entry = this.#entryOf(connection);
+    if (entry !== undefined) this.#park(entry);
+    const { clientId } = connection;
+    this.#options.onEvent({ type: "clientDisconnected", clientId, reason, detail });
+    const will = connection.takeWill();
+    if (will !== undefined) this.#fromClient(connection, will);
+    this.#presence.disconnected(connection, reason);
+  }
+
+  /** A clean session ends here; another waits for its client, one hour by default. */
+  #park(entry: StoredSession): void {
+    entry.connection = undefined;
+    if (entry.session.clean || this.#sessions.size > this.#limits.storedSessions) {
+      return this.#forget(entry);
+    }
+    entry.expiry = this.#options.timer.set(() => this.#forget(entry), this.#limits.sessionExpiryMs);
+  }
+
+  #forget(entry: StoredSession): void {
+    this.#cancelExpiry(entry);
+    for (const filter of entry.session.subscriptions.keys()) this.#tree.remove(filter, entry);
+    const { clientId } = entry.session;
+    if (this.#sessions.get(clientId) === entry) this.#sessions.delete(clientId);
+  }
+
+  #cancelExpiry(entry: StoredSession): void {
+    if (entry.expiry !== undefined) this.#options.timer.clear(entry.expiry);
+    entry.expiry = undefined;
+  }
+}

@@ -1,0 +1,314 @@
+// The local cloud, put together: authority, registry, broker, provisioning and shadows in one process.
+
+import { X509Certificate } from "node:crypto";
+import { Authority, certificateId } from "./authority.js";
+import { Broker } from "./broker.js";
+import type {
+  Acceptor,
+  BrokerEvent,
+  BrokerOptions,
+  Client,
+  Link,
+  Peer,
+  PublishOutcome,
+} from "./broker-types.js";
+import {
+  claimPolicy,
+  claimPolicyName,
+  defaultTemplate,
+  defaultTemplateName,
+  devicePolicy,
+  devicePolicyName,
+} from "./defaults.js";
+import {
+  type Clock,
+  PendingWork,
+  type Random,
+  systemClock,
+  systemRandom,
+  systemTimer,
+  type Timer,
+} from "./environment.js";
+import type { CloudError } from "./errors.js";
+import { Front } from "./front.js";
+import type { JsonObject } from "./json.js";
+import { Provisioning, type ProvisioningEvent } from "./provisioning.js";
+import { type CertificateStatus, Registry, registrySchemas, type Thing } from "./registry.js";
+import type { Message } from "./session.js";
+import { type ShadowChange, Shadows, shadowSchemas } from "./shadows.js";
+import { Store } from "./store.js";
+
+export type CloudEvent =
+  | BrokerEvent
+  | ProvisioningEvent
+  | { readonly type: "listening"; readonly host: string; readonly port: number }
+  | ({ readonly type: "shadowUpdated" } & ShadowChange)
+  | {
+      /** Telemetry: any accepted publish outside the reserved topics, and Basic Ingest. */
+      readonly type: "message";
+      readonly clientId: string;
+      readonly topic: string;
+      readonly payload: Uint8Array;
+    }
+  | { readonly type: "storeFailed"; readonly error: CloudError };
+
+export interface CloudOptions {
+  /** Where certificates, registry and shadows live; made on the first run. Absent: in memory only. */
+  readonly directory?: string;
+  /** Absent: no TLS listener, only `accept`. */
+  readonly listen?: { readonly host: string; readonly port: number };
+  /** Names and addresses for the server certificate beside localhost and 127.0.0.1. */
+  readonly serverNames?: readonly string[];
+  /** Serial numbers that the pre-provisioning hook lets in. */
+  readonly allow: readonly string[];
+  readonly clock?: Clock;
+  readonly timer?: Timer;
+  readonly random?: Random;
+  readonly limits?: BrokerOptions["limits"];
+  readonly subscribeDenial?: BrokerOptions["subscribeDenial"];
+  onEvent?(event: CloudEvent): void;
+}
+
+/** What goes into firmware for its first contact. */
+export interface Claim {
+  readonly certificate: string;
+  /** PKCS#8. */
+  readonly key: string;
+  readonly trustAnchor: string;
+}
+
+/** Service topics that are accepted though nothing here serves them yet: jobs, streams, Defender, commands. */
+const unserved = /^\$aws\/(things\/[^/]+\/(jobs|streams|defender)\/|commands\/)/;
+const answers = /\/(accepted|rejected|delta|documents)$/;
+const basicIngest = /^\$aws\/rules\/[^/]+\//;
+
+export class Cloud {
+  readonly #authority: Authority;
+  readonly #registry: Registry;
+  readonly #store: Store;
+  readonly #broker: Broker;
+  readonly #shadows: Shadows;
+  readonly #provisioning: Provisioning;
+  readonly #pending = new PendingWork();
+  readonly #onEvent: (event: CloudEvent) => void;
+  readonly #allow: Set<string>;
+  #front: Front | undefined;
+  #isRefusing = false;
+  #closing: Promise<void> | undefined;
+
+  private constructor(options: CloudOptions, authority: Authority, store: Store) {
+    const { clock = systemClock, timer = systemTimer, random = systemRandom } = options;
+    this.#authority = authority;
+    this.#store = store;
+    this.#allow = new Set(options.allow);
+    this.#onEvent = event => options.onEvent?.(event);
+    this.#registry = new Registry(store);
+    this.#broker = this.#createBroker(options, clock, timer, random);
+    this.#registry.onDeactivated = id => this.#broker.disconnectCertificate(id);
+    this.#shadows = new Shadows({
+      store,
+      clock,
+      publish: (topic, payload) => this.#broker.publish({ topic, payload, qos: 1, retain: false }),
+      onChange: change => this.#onEvent({ type: "shadowUpdated", ...change }),
+    });
+    this.#provisioning = new Provisioning({
+      authority,
+      registry: this.#registry,
+      store,
+      clock,
+      random,
+      pending: this.#pending,
+      allow: ({ parameters }) => this.#allow.has(parameters.SerialNumber ?? ""),
+      onEvent: this.#onEvent,
+    });
+    this.#installDefaults(clock);
+  }
+
+  /**
+   * Opens the state directory, or fills it on the first run, and listens.
+   *
+   * @throws CloudError "cloud/damaged-state", "cloud/unusable-directory", "cloud/write-failed",
+   *         "cloud/port-in-use", "cloud/cannot-listen"
+   */
+  static async open(options: CloudOptions): Promise<Cloud> {
+    const { clock = systemClock, random = systemRandom, serverNames = [], directory } = options;
+    const store = await Store.open({
+      ...(directory === undefined ? {} : { directory }),
+      schemas: { ...registrySchemas, ...shadowSchemas },
+      onFailure: error => options.onEvent?.({ type: "storeFailed", error }),
+    });
+    try {
+      const authority = await Authority.open({ store, clock, random, serverNames });
+      const cloud = new Cloud(options, authority, store);
+      await store.saved();
+      if (options.listen !== undefined) await cloud.#listen(options.listen);
+      return cloud;
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
+  }
+
+  /** The TLS port; undefined without a listener. */
+  get port(): number | undefined {
+    return this.#front?.port;
+  }
+
+  claim(): Claim {
+    return { ...this.#authority.claim, trustAnchor: this.#authority.trustAnchor };
+  }
+
+  /** Lets another serial number through the pre-provisioning hook. */
+  allow(serialNumber: string): void {
+    this.#allow.add(serialNumber);
+  }
+
+  /** Merges into desired. @returns the new version. @throws CloudError "cloud/shadow-rejected" */
+  updateDesired(thing: string, desired: JsonObject): number {
+    return this.#shadows.updateDesired(thing, desired);
+  }
+
+  /** The classic shadow as `get/accepted` shows it; undefined when there is none. */
+  shadow(thing: string): JsonObject | undefined {
+    return this.#shadows.read(thing);
+  }
+
+  things(): readonly Thing[] {
+    return this.#registry.things();
+  }
+
+  /** Client ids of the open connections. */
+  clients(): readonly string[] {
+    return this.#broker.clients();
+  }
+
+  /** Leaving ACTIVE ends the certificate's sessions. @returns false when it does not exist */
+  setCertificateStatus(id: string, status: CertificateStatus): boolean {
+    return this.#registry.setCertificateStatus(id, status);
+  }
+
+  /** Publishes as the cloud would; policies decide who receives it. */
+  publish(message: Message): void {
+    this.#broker.publish(message);
+  }
+
+  /** Pulls the cable of one client: no MQTT DISCONNECT. @returns false when nobody has that id */
+  disconnect(clientId: string): boolean {
+    return this.#broker.cut(clientId);
+  }
+
+  /** While on, new connections are dropped; existing ones stay. */
+  refuse(on: boolean): void {
+    this.#isRefusing = on;
+    this.#front?.refuse(on);
+  }
+
+  /** Connects a link that is not TLS; the peer's certificate is taken at its word. */
+  accept(link: Link, peer: Peer): Acceptor {
+    if (!this.#isRefusing && this.#closing === undefined) return this.#broker.accept(link, peer);
+    this.#refused("REFUSING_CONNECTIONS", "", peer);
+    link.close();
+    return { receive: () => undefined, closed: () => undefined };
+  }
+
+  /** Resolves when no certificate is being made and no answer waits for the disk. */
+  idle(): Promise<void> {
+    return this.#pending.idle();
+  }
+
+  /** Ends all connections and leaves everything on disk. May be called twice. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#broker.close();
+    await this.#front?.close();
+    await this.#pending.idle();
+    await this.#store.close();
+  }
+
+  async #listen(listen: { readonly host: string; readonly port: number }): Promise<void> {
+    this.#front = await Front.listen({
+      ...listen,
+      server: this.#authority.server,
+      trustAnchor: this.#authority.trustAnchor,
+      refusal: id => this.#registry.refusal(id),
+      accept: (link, peer) => this.accept(link, peer),
+      onRefused: (reason, detail, peer) => this.#refused(reason, detail, peer),
+    });
+    this.#onEvent({ type: "listening", host: listen.host, port: this.#front.port });
+  }
+
+  #createBroker(options: CloudOptions, clock: Clock, timer: Timer, random: Random): Broker {
+    const { limits, subscribeDenial } = options;
+    return new Broker({
+      clock,
+      timer,
+      random,
+      ...(limits === undefined ? {} : { limits }),
+      ...(subscribeDenial === undefined ? {} : { subscribeDenial }),
+      refusal: id => this.#registry.refusal(id),
+      identify: (id, clientId, address) => this.#registry.identify(id, clientId, address),
+      onPublish: (message, client) => this.#onPublish(message, client),
+      onEvent: this.#onEvent,
+    });
+  }
+
+  /** The claim certificate, its policy, the device policy and the template: written when they are missing. */
+  #installDefaults(clock: Clock): void {
+    const registry = this.#registry;
+    if (!registry.hasPolicy(claimPolicyName)) registry.putPolicy(claimPolicyName, claimPolicy);
+    if (!registry.hasPolicy(devicePolicyName)) registry.putPolicy(devicePolicyName, devicePolicy);
+    if (registry.template(defaultTemplateName) === undefined) {
+      registry.putTemplate(defaultTemplateName, defaultTemplate);
+    }
+    const pem = this.#authority.claim.certificate;
+    const id = certificateId(new X509Certificate(pem).raw);
+    if (registry.certificate(id) !== undefined) return;
+    registry.putCertificate({
+      id,
+      pem,
+      kind: "claim",
+      status: "ACTIVE",
+      createdAt: clock.now(),
+      exclusive: false,
+      policies: [claimPolicyName],
+    });
+  }
+
+  /** Which service a publish is for ("reserved-topics"); everything under `$` that is not known is refused. */
+  #onPublish(message: Message, client: Client): PublishOutcome {
+    const { topic, payload } = message;
+    if (!topic.startsWith("$")) return this.#telemetry(message, client, "route");
+    if (basicIngest.test(topic)) return this.#telemetry(message, client, "consumed");
+    if (Provisioning.isRequest(topic)) {
+      this.#provisioning.handle(topic, payload, client);
+      return "consumed";
+    }
+    if (Shadows.isRequest(topic)) {
+      this.#broker.publish(message);
+      this.#shadows.handle(topic, payload);
+      return "consumed";
+    }
+    return unserved.test(topic) && !answers.test(topic) ? "consumed" : "undefined-topic";
+  }
+
+  #telemetry(
+    { topic, payload }: Message,
+    { clientId }: Client,
+    outcome: PublishOutcome,
+  ): PublishOutcome {
+    this.#onEvent({ type: "message", clientId, topic, payload });
+    return outcome;
+  }
+
+  #refused(
+    reason: Extract<BrokerEvent, { type: "connectionRefused" }>["reason"],
+    detail: string,
+    peer: Peer,
+  ): void {
+    this.#onEvent({ type: "connectionRefused", reason, detail, ...peer, clientId: undefined });
+  }
+}

@@ -1,0 +1,92 @@
+// What a fresh local cloud holds: the claim policy, the device policy and the `sensor-node` template.
+
+import { arnPrefix, type PolicyDocument } from "./policy.js";
+import type { TemplateBody } from "./template.js";
+
+export const claimPolicyName = "skerry-claim";
+export const devicePolicyName = "skerry-device";
+export const defaultTemplateName = "sensor-node";
+
+const provisioningTopics = [
+  "$aws/certificates/create/*",
+  "$aws/certificates/create-from-csr/*",
+  `$aws/provisioning-templates/${defaultTemplateName}/provision/*`,
+];
+
+/** Exactly what "provision-wo-cert" asks for, with the CSR path that its sample leaves out. */
+export const claimPolicy: PolicyDocument = {
+  Version: "2012-10-17",
+  Statement: [
+    { Effect: "Allow", Action: "iot:Connect", Resource: `${arnPrefix}client/*` },
+    {
+      Effect: "Allow",
+      Action: ["iot:Publish", "iot:Receive"],
+      Resource: provisioningTopics.map(topic => `${arnPrefix}topic/${topic}`),
+    },
+    {
+      Effect: "Allow",
+      Action: "iot:Subscribe",
+      Resource: provisioningTopics.map(topic => `${arnPrefix}topicfilter/${topic}`),
+    },
+  ],
+};
+
+const thing = "${" + "iot:Connection.Thing.ThingName}";
+const deviceTopics = [
+  `$aws/things/${thing}/shadow/*`,
+  `$aws/things/${thing}/jobs/*`,
+  `$aws/things/${thing}/streams/*`,
+  `$aws/things/${thing}/defender/metrics/*`,
+  `dt/${thing}/*`,
+];
+
+/** A device speaks for its own thing only, under a client id that is the thing's name ("thing-policy-variables"). */
+export const devicePolicy: PolicyDocument = {
+  Version: "2012-10-17",
+  Statement: [
+    {
+      Effect: "Allow",
+      Action: "iot:Connect",
+      Resource: `${arnPrefix}client/${thing}`,
+      Condition: { Bool: { "iot:Connection.Thing.IsAttached": "true" } },
+    },
+    {
+      Effect: "Allow",
+      Action: ["iot:Publish", "iot:Receive"],
+      Resource: deviceTopics.map(topic => `${arnPrefix}topic/${topic}`),
+    },
+    {
+      Effect: "Allow",
+      Action: "iot:Subscribe",
+      Resource: deviceTopics.map(topic => `${arnPrefix}topicfilter/${topic}`),
+    },
+  ],
+};
+
+/** Names the thing after its serial number and makes the certificate its own. */
+export const defaultTemplate: TemplateBody = {
+  Parameters: {
+    SerialNumber: { Type: "String" },
+    "AWS::IoT::Certificate::Id": { Type: "String" },
+  },
+  Resources: {
+    certificate: {
+      Type: "AWS::IoT::Certificate",
+      Properties: {
+        CertificateId: { Ref: "AWS::IoT::Certificate::Id" },
+        Status: "Active",
+        ThingPrincipalType: "EXCLUSIVE_THING",
+      },
+    },
+    thing: {
+      Type: "AWS::IoT::Thing",
+      Properties: {
+        ThingName: { "Fn::Join": ["", ["node-", { Ref: "SerialNumber" }]] },
+        AttributePayload: { serialNumber: { Ref: "SerialNumber" } },
+      },
+      OverrideSettings: { AttributePayload: "MERGE" },
+    },
+    policy: { Type: "AWS::IoT::Policy", Properties: { PolicyName: devicePolicyName } },
+  },
+  DeviceConfiguration: {},
+};

@@ -1,0 +1,63 @@
+// Every bound of the local cloud, with its unit and where it comes from.
+// Quotas are those of AWS General Reference, "AWS IoT Core endpoints and quotas"; others are marked assumed.
+
+export const brokerLimits = Object.freeze({
+  /** Whole packet, header included: 146 KB on the quota page. Checked before anything is buffered. */
+  packetBytes: 149_504,
+  payloadBytes: 131_072,
+  /** UTF-8 bytes of a topic or filter. */
+  topicBytes: 256,
+  /** Slashes in a topic or filter; `$aws/` topics are exempt. */
+  topicSlashes: 7,
+  filtersPerSubscribe: 8,
+  subscriptionsPerConnection: 50,
+  clientIdBytes: 128,
+  /** Outbound unacknowledged QoS 1 messages. */
+  inflight: 100,
+  keepAliveMinSeconds: 30,
+  keepAliveMaxSeconds: 1200,
+  sessionExpiryMs: 3_600_000,
+  /** Assumed: stored QoS 1 messages per session; the newest is dropped when full. */
+  queuedMessages: 1000,
+  /** Assumed: bytes of stored QoS 1 payloads per session. */
+  queuedBytes: 4_194_304,
+  /** Assumed: time from accept to CONNECT. */
+  connectTimeoutMs: 30_000,
+  /** Assumed: bytes that may arrive while one packet of the same connection is being handled. */
+  inboxBytes: 1_048_576,
+  /** AWS keeps 500,000 per account; assumed lower here, further topics are refused. */
+  retainedTopics: 10_000,
+  /** Assumed: client ids whose lifecycle version number is remembered. */
+  presenceEntries: 10_000,
+  /** AWS keeps sessions for all; assumed lower here, further persistent sessions end at disconnect. */
+  storedSessions: 10_000,
+});
+
+export type BrokerLimits = { readonly [K in keyof typeof brokerLimits]: number };
+
+export const provisioningLimits = Object.freeze({
+  /** The ownership token lives one hour (developer guide, "fleet-provision-api"). */
+  tokenLifeMs: 3_600_000,
+  /** Botocore model: certificateSigningRequest is 1 to 4096 characters. */
+  csrCharacters: 4096,
+  /** Assumed: certificates waiting for RegisterThing. */
+  pendingCertificates: 10_000,
+  /** Assumed: requests of one connection that wait for their answer. */
+  requestsInFlight: 10,
+  /** Template body is at most 10,240 characters (quota page). */
+  templateCharacters: 10_240,
+});
+
+export const shadowLimits = Object.freeze({
+  /** Serialized bytes of desired plus reported (quota page: 8 KB default). */
+  documentBytes: 8192,
+  /** Levels with `desired`/`reported` as the first; the error text says 6. */
+  depth: 6,
+  clientTokenBytes: 64,
+  /** A deleted shadow's version is remembered for 48 hours. */
+  deletionMemoryMs: 172_800_000,
+  /** Assumed: brackets nested deeper than this are refused before the JSON is read at all. */
+  jsonDepth: 64,
+  /** Assumed: shadows in the store. */
+  shadows: 100_000,
+});

@@ -1,18 +1,17 @@
 // The mutual-TLS byte stream: one TCP socket, one guarded session, bounded buffers on both sides.
-import TCP from "embedded:io/socket/tcp";
-import type { SessionStream } from "ssl/session";
 import Timer from "timer";
 import type { TLSSocketOptions, TLSSocket as TLSStream } from "../../src/host.js";
 import { guard, report } from "./guard.js";
 import { fragmentBytes, GuardedSession } from "./session.js";
 import { alerts, TLSError } from "./tls-error.js";
+import { Wire } from "./wire.js";
 
 /** Room for what one record adds to what it carries. */
 const overheadBytes = 64;
 
 type State = "handshake" | "open" | "over";
 
-/** @see src/host.ts for the promises; the reason given to `onError` is a TLSError. */
+/** @see src/host.ts for the promises. The reason given to `onError` is a TLSError, or what one of the callbacks has thrown. */
 export class TLSSocket implements TLSStream {
   readonly #options: TLSSocketOptions;
   readonly #session: GuardedSession;
@@ -56,7 +55,7 @@ export class TLSSocket implements TLSStream {
     if (bytes.length > this.#announced) {
       throw new RangeError(`TLS: ${bytes.length} bytes, ${this.#announced} can be written`);
     }
-    if (bytes.length > 0) this.#session.write(this.#wire, bytes);
+    if (bytes.length > 0) this.#ask(() => this.#session.write(this.#wire, bytes));
     if (this.#wire.isBroken) this.#failSoon(new TLSError(undefined, "connection is broken"));
     this.#announced = this.#room;
     return this.#announced;
@@ -97,7 +96,7 @@ export class TLSSocket implements TLSStream {
     if (this.#state !== "open") return;
     const before = this.#unread;
     while (this.#unread < fragmentBytes) {
-      const bytes = this.#session.read(this.#wire);
+      const bytes = this.#ask(() => this.#session.read(this.#wire));
       if (bytes === null) throw new TLSError(undefined, "server closed the connection");
       if (bytes === undefined) break;
       if (bytes.length > 0) this.#inbox.push(bytes);
@@ -109,7 +108,9 @@ export class TLSSocket implements TLSStream {
     for (;;) {
       const { readable } = this.#wire;
       const { handshakeProcess } = this.#session;
-      const isOver = this.#session.handshake(this.#wire);
+      const isOver = this.#ask(() =>
+        this.#wire.together(() => this.#session.handshake(this.#wire)),
+      );
       if (this.#session.alert !== undefined) {
         throw new TLSError(undefined, "server ended the handshake");
       }
@@ -151,7 +152,7 @@ export class TLSSocket implements TLSStream {
 
   #fail(error: unknown): void {
     if (this.#state === "over") return;
-    const description = alertFor(error, this.#state);
+    const description = error instanceof TLSError ? error.alert : alerts.internalError;
     this.#state = "over";
     guard(
       () => {
@@ -168,115 +169,31 @@ export class TLSSocket implements TLSStream {
     );
   }
 
+  #ask<Result>(work: () => Result): Result {
+    try {
+      return work();
+    } catch (cause) {
+      throw this.#explain(cause);
+    }
+  }
+
+  /** What the SDK throws says neither who was wrong nor what the peer should be told. */
+  #explain(cause: unknown): TLSError {
+    if (cause instanceof TLSError) return cause;
+    const { alert } = this.#session;
+    if (alert !== undefined) {
+      return new TLSError(undefined, `server sent alert ${alert.description}`, { cause });
+    }
+    if (this.#state === "handshake") {
+      return new TLSError("decryptError", "handshake cannot be completed", { cause });
+    }
+    return new TLSError("badRecordMac", "record cannot be read", { cause });
+  }
+
   #end(): void {
     Timer.clear(this.#later);
     this.#later = undefined;
     this.#inbox.length = 0;
     this.#wire.close();
-  }
-}
-
-function alertFor(error: unknown, state: State): number | undefined {
-  if (error instanceof TLSError) return error.alert;
-  return state === "handshake" ? alerts.decryptError : alerts.badRecordMac;
-}
-
-interface WireCallbacks {
-  onReadable(): void;
-  onWritable(): void;
-  onError(): void;
-}
-
-/** The TCP socket as the session takes it, with a queue for what the socket does not take at once. */
-class Wire implements SessionStream {
-  readonly #tcp: TCP;
-  readonly #queue: Uint8Array[] = [];
-  #isClosed = false;
-  #isBroken = false;
-  /** Bytes the socket takes now. */
-  #free = 0;
-  readable = 0;
-
-  constructor({ address, port }: TLSSocketOptions, callbacks: WireCallbacks) {
-    this.#tcp = new TCP({
-      address,
-      port,
-      nodelay: true,
-      onReadable: count => {
-        this.readable = count;
-        callbacks.onReadable();
-      },
-      onWritable: count => {
-        this.#free = count;
-        guard(
-          () => this.#flush(),
-          () => callbacks.onError(),
-        );
-        callbacks.onWritable();
-      },
-      onError: () => {
-        this.#isBroken = true;
-        callbacks.onError();
-      },
-    });
-  }
-
-  get isClosed(): boolean {
-    return this.#isClosed;
-  }
-
-  /** Whether the socket has stopped taking bytes for good. */
-  get isBroken(): boolean {
-    return this.#isBroken;
-  }
-
-  get queued(): number {
-    return this.#queue.reduce((sum, part) => sum + part.length, 0);
-  }
-
-  get writable(): number {
-    return this.#free;
-  }
-
-  /** The session keeps an estimate here; the socket's own number is the one that counts. */
-  set writable(_estimate: number) {}
-
-  read(into: Uint8Array): void {
-    this.#tcp.read(into);
-    this.readable -= into.length;
-  }
-
-  write(bytes: Uint8Array): number {
-    this.#queue.push(bytes);
-    this.#flush();
-    return this.#free;
-  }
-
-  /** Outside of the socket's own callbacks, which may still have something to look at. */
-  close(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    this.readable = 0;
-    Timer.set(
-      () =>
-        guard(
-          () => this.#tcp.close(),
-          error => report("tcp", error),
-        ),
-      0,
-    );
-  }
-
-  #flush(): void {
-    while (this.#free > 0 && !this.#isBroken) {
-      const first = this.#queue[0];
-      if (first === undefined) return;
-      const part = first.subarray(0, this.#free);
-      const free = this.#tcp.write(part);
-      this.#isBroken = free === undefined;
-      this.#free = free ?? 0;
-      if (part.length === first.length) this.#queue.shift();
-      else this.#queue[0] = first.subarray(part.length);
-    }
   }
 }

@@ -213,7 +213,7 @@ export class MQTTClient implements MQTTClientLike {
       onWritable: count => this.#guard(() => this.#onWritable(count)),
       onError: cause =>
         this.#fail(
-          new AgentError("connection/lost", `${host}:${port}: ${reasonOf(cause)}`, { cause }),
+          new AgentError("connection/lost", `connection lost: ${reasonOf(cause)}`, { cause }),
         ),
     });
   }

@@ -1,0 +1,134 @@
+// The command line: the local cloud with one virtual sensor node, or the tour.
+import { mkdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { Command, InvalidArgumentError, Option } from "commander";
+import type { Engine } from "./fleet/device.js";
+import type { Line } from "./narrator.js";
+import { format, lineOfCloud, lineOfStatus } from "./narrator.js";
+
+interface RunOptions {
+  readonly state: string;
+  readonly port: number;
+  readonly serial: string;
+  readonly engine: Engine;
+  readonly device: boolean;
+}
+
+function say(who: "cloud" | "device", line: Line | undefined): void {
+  if (line) console.log(format(new Date(), who, line));
+}
+
+function toPort(text: string): number {
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    throw new InvalidArgumentError("It is not 0 to 65535.");
+  return port;
+}
+
+function toSerial(text: string): string {
+  if (!/^[A-Za-z0-9_-]{1,64}$/.test(text))
+    throw new InvalidArgumentError("It is not 1 to 64 of A-Z a-z 0-9 _ -.");
+  return text;
+}
+
+const engineOption = () =>
+  new Option("--engine <name>", "what runs the device").choices(["node", "xs"]).default("node");
+
+const program = new Command("skerry")
+  .description(
+    "A local AWS IoT cloud and a virtual sensor node, over mutual TLS on this machine only.",
+  )
+  .option(
+    "--state <folder>",
+    "where certificates, registry, shadows and the device's flash live",
+    ".skerry",
+  )
+  .option("--port <number>", "port to listen on, 0 for any", toPort, 8883)
+  .option(
+    "--serial <number>",
+    "serial number of the device; the cloud lets just this one in",
+    toSerial,
+    "SN-0001",
+  )
+  .addOption(engineOption())
+  .option("--no-device", "only the cloud, for a device of your own")
+  .allowExcessArguments(false)
+  .action((options: RunOptions) => run(options));
+
+program
+  .command("tour")
+  .description(
+    "play the whole story in a temporary folder and show a table; exit code 0 when every step was seen",
+  )
+  .addOption(engineOption())
+  .allowExcessArguments(false)
+  // The same option stands on the program; the one given last, here, counts.
+  .action((_options, command: Command) =>
+    runTour((command.optsWithGlobals() as { engine: Engine }).engine),
+  );
+
+async function run(options: RunOptions): Promise<void> {
+  const { Cloud } = await import("./cloud/cloud.js");
+  const { startDevice } = await import("./fleet/device.js");
+  const state = resolve(options.state);
+  mkdirSync(state, { recursive: true, mode: 0o700 });
+  console.log(`State lives in ${options.state}. Ctrl-C ends.`);
+  const cloud = await Cloud.open({
+    directory: join(state, "cloud"),
+    listen: { host: "127.0.0.1", port: options.port },
+    allow: [options.serial],
+    onEvent: event => say("cloud", lineOfCloud(event)),
+  });
+  const { certificate, key, trustAnchor } = cloud.claim();
+  const config = {
+    endpoint: "localhost",
+    port: cloud.port!,
+    trustAnchors: [trustAnchor],
+    claim: { certificate, key },
+    template: "sensor-node",
+    serialNumber: options.serial,
+  };
+  try {
+    const device = options.device
+      ? await startDevice({
+          engine: options.engine,
+          directory: join(state, "device"),
+          config,
+          onStatus: status => say("device", lineOfStatus(status)),
+          onCrash: fail,
+        })
+      : undefined;
+    await interrupted();
+    await device?.stop();
+  } finally {
+    await cloud.close();
+  }
+  console.log("Stopped. The next start goes on from here.");
+}
+
+function interrupted(): Promise<void> {
+  return new Promise(resolve => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
+  });
+}
+
+async function runTour(engine: Engine): Promise<void> {
+  const { tableOf, tour } = await import("./tour.js");
+  const steps = await tour(engine, say);
+  console.log(`\n${tableOf(steps)}`);
+  const failed = steps.filter(({ ok }) => !ok).length;
+  console.log(
+    failed === 0
+      ? `\nAll ${steps.length} steps were seen on both sides.`
+      : "\nThe tour ended early.",
+  );
+  process.exitCode = failed === 0 ? 0 : 1;
+}
+
+/** One sentence, no stack: what is wrong and where. */
+function fail(error: unknown): void {
+  console.error(`skerry: ${error instanceof Error ? error.message : String(error)}`);
+  process.exit(1);
+}
+
+program.parseAsync().catch(fail);

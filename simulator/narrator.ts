@@ -1,0 +1,97 @@
+// What happens, in lines a person can read: one for each event, with a mark at each milestone.
+import type { AgentStatus } from "../src/index.js";
+import type { CloudEvent } from "./cloud/cloud.js";
+
+export type Mark = "milestone" | "trouble" | "plain";
+
+export interface Line {
+  readonly mark: Mark;
+  readonly text: string;
+}
+
+const marks: Record<Mark, string> = { milestone: "✔", trouble: "✖", plain: "·" };
+
+/** `12:34:56.789  device  ✔ text` */
+export function format(at: Date, who: "cloud" | "device", { mark, text }: Line): string {
+  return `${at.toISOString().slice(11, 23)}  ${who.padEnd(6)}  ${marks[mark]} ${text}`;
+}
+
+const plain = (text: string): Line => ({ mark: "plain", text });
+const milestone = (text: string): Line => ({ mark: "milestone", text });
+const trouble = (text: string): Line => ({ mark: "trouble", text });
+const list = (values: object | undefined) =>
+  Object.entries(values ?? {})
+    .map(([name, value]) => `${name}=${typeof value === "object" ? JSON.stringify(value) : value}`)
+    .join(" ") || "nothing";
+const short = (id: string) => id.slice(0, 12);
+
+/** @returns undefined for what says nothing new to a person */
+export function lineOfStatus(status: AgentStatus): Line | undefined {
+  switch (status.type) {
+    case "keyMade":
+      return milestone("made its own P-256 key");
+    case "connecting":
+      return plain(
+        `connecting with ${status.as === "claim" ? "the claim" : "its own certificate"}, attempt ${status.attempt}`,
+      );
+    case "online":
+      return milestone(
+        `online as ${status.clientId} with ${status.as === "claim" ? "the claim" : "its own certificate"}`,
+      );
+    case "offline":
+      return trouble(`offline: ${status.error.message}; dials again in ${status.retryInMs} ms`);
+    case "certified":
+      return milestone(`has certificate ${short(status.certificateId)}…`);
+    case "registered":
+      return milestone(`is registered as ${status.thingName}`);
+    case "provisioned":
+      return milestone("provisioned: the claim is dropped");
+    case "settings":
+      return milestone(`settings changed by the cloud: ${list(status.changed)}`);
+    case "reported":
+      return plain(`reports ${list(status.values)}`);
+    case "settingRefused":
+      return trouble(`desired ${status.name} ${status.reason}: refused`);
+    case "telemetry":
+      return plain(`telemetry "${status.channel}" acknowledged, ${status.byteLength} bytes`);
+    case "fault":
+      return trouble(`${status.error.code}: ${status.error.message}`);
+    case "stopped":
+      return plain("stopped");
+  }
+}
+
+export function lineOfCloud(event: CloudEvent): Line | undefined {
+  switch (event.type) {
+    case "listening":
+      return milestone(`listening on ${event.host}:${event.port}, mutual TLS`);
+    case "clientConnected":
+      return plain(
+        `${event.clientId} connected with ${event.certificate === "claim" ? "the claim" : `certificate ${short(event.certificateId)}…`}`,
+      );
+    case "clientDisconnected":
+      return plain(
+        `${event.clientId} disconnected: ${event.reason}${event.detail ? ` (${event.detail})` : ""}`,
+      );
+    case "connectionRefused":
+      return trouble(
+        `connection refused: ${event.reason}${event.detail ? ` (${event.detail})` : ""}`,
+      );
+    case "certificateIssued":
+      return milestone(`issued certificate ${short(event.certificateId)}… to ${event.clientId}`);
+    case "thingRegistered":
+      return milestone(`registered ${event.thingName}`);
+    case "provisioningRefused":
+      return trouble(`provisioning refused: ${event.errorCode}: ${event.errorMessage}`);
+    case "shadowUpdated":
+      return plain(
+        `shadow of ${event.thing} is version ${event.version}: reported ${list(event.reported)}${event.delta ? `, still wanted ${list(event.delta)}` : ""}`,
+      );
+    case "message":
+      return milestone(
+        `received ${event.topic} ${Buffer.from(event.payload).toString("utf8").slice(0, 200)}`,
+      );
+    case "storeFailed":
+      return trouble(event.error.message);
+  }
+}

@@ -25,15 +25,12 @@ const statement = v.strictObject({
   Condition: v.optional(condition),
 });
 
+/** One statement may stand without its list. */
+const asList = (value: unknown): unknown => (Array.isArray(value) ? value : [value]);
+
 export const policySchema = v.strictObject({
   Version: v.literal("2012-10-17"),
-  Statement: v.union([
-    v.array(statement),
-    v.pipe(
-      statement,
-      v.transform(one => [one]),
-    ),
-  ]),
+  Statement: v.pipe(v.unknown(), v.transform(asList), v.array(statement)),
 });
 
 export type PolicyDocument = v.InferOutput<typeof policySchema>;

@@ -35,10 +35,6 @@ export function randomHex(random: Random, byteLength: number): string {
 export class PendingWork {
   readonly #work = new Set<Promise<unknown>>();
 
-  get size(): number {
-    return this.#work.size;
-  }
-
   /** Follows `work` to its end; its failure stays the caller's. */
   track<T>(work: Promise<T>): Promise<T> {
     const settled = work.then(

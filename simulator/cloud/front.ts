@@ -24,6 +24,7 @@ const congestedBytes = 1_048_576;
 /** A full in-flight window of 100 messages of 128 KB, and some. */
 const overflowBytes = 16_777_216;
 const handshakeTimeoutMs = 20_000;
+const lingerMs = 5_000;
 
 export class Front {
   readonly #options: FrontOptions;
@@ -124,9 +125,10 @@ function linkTo(socket: TLSSocket): Link {
       socket.write(bytes);
       if (socket.writableLength > overflowBytes) socket.destroy();
     },
-    // A peer that never ends its side must not keep ours open.
+    // A peer that neither reads nor ends its side must not keep ours open.
     close: () => {
       socket.end(() => socket.destroy());
+      socket.setTimeout(lingerMs, () => socket.destroy());
     },
     abort: () => {
       socket.destroy();

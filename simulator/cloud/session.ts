@@ -32,10 +32,6 @@ export class Session {
     this.#limits = limits;
   }
 
-  get queued(): number {
-    return this.#queue.length;
-  }
-
   /** Stores a QoS 1 message. @returns false when it was dropped because the store is full */
   enqueue(message: Message): boolean {
     const { queuedMessages, queuedBytes } = this.#limits;

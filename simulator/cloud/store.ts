@@ -137,6 +137,9 @@ export class Store {
         await this.#append(keys);
       } catch (cause) {
         for (const key of keys) this.#dirty.add(key);
+        // Half a line may have been written: the next write makes a snapshot and an empty journal.
+        this.#journalBytes = journalBytesMax;
+        if (cause instanceof CloudError) throw cause;
         const path = this.path(journalName);
         const why = systemCode(cause) ?? messageOf(cause);
         const message = `The file ${path} cannot be written (${why}).`;

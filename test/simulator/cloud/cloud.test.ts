@@ -1,6 +1,6 @@
 import { createHash, X509Certificate } from "node:crypto";
 import { once } from "node:events";
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { connect as connectTcp, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -180,6 +180,30 @@ test("many shadow updates leave a small journal behind a restart", async t => {
   await first.cloud.close();
   t.true((await stat(join(directory, "state.journal"))).size < 20_000);
   t.like((await open(t, directory)).cloud.shadow("node-1"), { version: 2000 });
+});
+
+test("a long journal is folded into the snapshot, and a failed write is reported and made up for", async t => {
+  const directory = await newDirectory(t);
+  let report: (message: string) => void = () => undefined;
+  const failure = new Promise<string>(resolve => {
+    report = resolve;
+  });
+  const { cloud } = await openCloud({
+    directory,
+    onEvent: event => {
+      if (event.type === "storeFailed") report(event.error.message);
+    },
+  });
+  const obstacle = join(directory, "state.json.new");
+  await mkdir(obstacle);
+  const text = "x".repeat(8000);
+  for (let index = 0; index < 600; index++) cloud.updateDesired(`node-${index}`, { text });
+  t.regex(await failure, /^The file .*state\.json cannot be written/);
+  await rm(obstacle, { recursive: true });
+  await cloud.close();
+  t.is((await stat(join(directory, "state.journal"))).size, 0);
+  const again = await open(t, directory);
+  t.like(again.cloud.shadow("node-599"), { state: { desired: { text } } });
 });
 
 test("a device follows desired state and reports, and the console hears of it", async t => {

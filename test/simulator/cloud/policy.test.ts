@@ -155,6 +155,23 @@ test("a device that is not attached to its thing cannot connect", t => {
   t.false(new PolicySet([devicePolicy], unattached).allows("iot:Connect", "client/node-1"));
 });
 
+test("conditions compare variables, any value of a key and all keys", t => {
+  const allowsUnder = (Condition: object): boolean => {
+    const Statement = [{ Effect: "Allow", Action: "*", Resource: "*", Condition }];
+    const document = parsePolicy("p", { Version: "2012-10-17", Statement });
+    return new PolicySet([document], thing).allows("iot:Publish", "topic/a");
+  };
+  t.true(allowsUnder({ StringEquals: { "iot:ClientId": ["x", "node-1"] } }));
+  t.false(allowsUnder({ StringEquals: { "iot:ClientId": "node-*" } }));
+  t.true(allowsUnder({ StringLike: { "iot:ClientId": "node-*" } }));
+  t.false(
+    allowsUnder({
+      StringLike: { "iot:ClientId": "node-*" },
+      Bool: { "aws:SecureTransport": "true" },
+    }),
+  );
+});
+
 test("a policy with an operator that is not evaluated is refused by name", t => {
   const document = {
     Version: "2012-10-17",

@@ -1,5 +1,6 @@
 // Mutual TLS on Node, with the callbacks of ECMA-419's TLS client socket.
 
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import * as nodeTLS from "node:tls";
 import { AgentError } from "../../src/errors.js";
@@ -149,17 +150,20 @@ function connect(options: TLSSocketOptions): nodeTLS.TLSSocket {
 
 /** An empty `ca` is given as such: Node would put its own roots in the place of an absent one. */
 function secureContextOf(secure: SecureOptions): nodeTLS.SecureContext {
-  const certificates = secure.clientCertificates.map(der => toPem("CERTIFICATE", der)).join("");
+  const certificates = secure.clientCertificates.map(toPem).join("");
   return nodeTLS.createSecureContext({
-    ca: secure.trustAnchors.map(der => toPem("CERTIFICATE", der)),
-    ...(certificates === ""
-      ? {}
-      : { cert: certificates, key: toPem("PRIVATE KEY", secure.clientKey) }),
+    ca: secure.trustAnchors.map(toPem),
+    ...(certificates === "" ? {} : { cert: certificates, key: toKeyPem(secure.clientKey) }),
     minVersion: "TLSv1.2",
   });
 }
 
-function toPem(label: string, der: Uint8Array): string {
-  const lines = Buffer.from(der).toString("base64").replace(/.{64}/g, "$&\n");
-  return `-----BEGIN ${label}-----\n${lines}\n-----END ${label}-----\n`;
+/** Parsed here: OpenSSL passes over a trust anchor that it cannot read. */
+function toPem(der: Uint8Array): string {
+  return new X509Certificate(der).toString();
+}
+
+function toKeyPem(der: Uint8Array): string | Buffer {
+  const key = createPrivateKey({ key: Buffer.from(der), format: "der", type: "pkcs8" });
+  return key.export({ format: "pem", type: "pkcs8" });
 }

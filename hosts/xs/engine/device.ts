@@ -6,15 +6,16 @@ import { type Machine, MachineError } from "./machine.js";
 import { type Event, errorParts, Requests, type Response } from "./requests.js";
 
 export type DeviceEvent =
-  /** What the guest told by `bridge.event`: the sensor node's `status`. */
-  | { readonly type: "guest"; readonly name: string; readonly detail: unknown }
-  | { readonly type: "log"; readonly text: string }
-  /** An exception or a rejected promise left the guest's code. A board would have restarted; this machine goes on. */
-  | { readonly type: "fault"; readonly error: Error }
-  /** The guest asked for a restart: its sockets and timers are gone, and nothing is given to it any more. */
-  | { readonly type: "restart" }
-  /** The machine is gone: too much computation, memory or stack exhausted. */
-  | { readonly type: "ended"; readonly error: Error };
+  /**
+   * What the guest told by `bridge.event`, such as the sensor node's `status`. Two names are ours: `log`, a line it printed, and
+   * `restart`: it asked for one, its sockets and timers are gone, and nothing is given to it any more.
+   */
+  | { readonly type: "event"; readonly name: string; readonly value: unknown }
+  /**
+   * An exception or a rejected promise left the guest's code; a board would have restarted, this machine goes on unless `ended`:
+   * too much computation, memory or stack exhausted, or the process lost.
+   */
+  | { readonly type: "error"; readonly error: Error; readonly ended: boolean };
 
 export interface DeviceOptions {
   readonly machine: Machine;
@@ -24,6 +25,8 @@ export interface DeviceOptions {
   /** Given to the guest as JSON with its `start` event. */
   readonly config: unknown;
   onEvent(event: DeviceEvent): void;
+  /** Answers operations that are not the host's, for guests that ask for more; undefined is refused. */
+  perform?(operation: string, args: readonly unknown[]): Response | undefined;
 }
 
 /** @returns when the guest has handled its `start` event. @throws MachineError when the bundle itself does not run. */
@@ -48,7 +51,8 @@ export class Device {
     this.#options = options;
     this.#requests = new Requests(options.host, event => this.#post(event));
     options.machine.onRequest = frame => this.#answer(frame);
-    options.machine.onPrint = text => options.onEvent({ type: "log", text });
+    options.machine.onEnd = error => this.#onEnd(error);
+    options.machine.onPrint = text => options.onEvent({ type: "event", name: "log", value: text });
   }
 
   /** Gives the guest an event of its own, after those that wait. */
@@ -101,20 +105,22 @@ export class Device {
   }
 
   #report(error: MachineError): void {
-    if (this.#over || this.#restarting) return;
-    if (error.kind === "ended") {
-      this.#release();
-      this.#options.onEvent({ type: "ended", error });
-    } else {
-      const text = this.#faultText ?? error.message;
-      this.#options.onEvent({ type: "fault", error: new MachineError(error.kind, text) });
-    }
+    if (this.#over || this.#restarting || error.kind === "ended") return;
+    const told = new MachineError(error.kind, this.#faultText ?? error.message);
+    this.#options.onEvent({ type: "error", error: told, ended: false });
+  }
+
+  /** @param error undefined when the machine was closed on purpose. */
+  #onEnd(error: MachineError | undefined): void {
+    if (this.#over) return;
+    this.#release();
+    if (error !== undefined) this.#options.onEvent({ type: "error", error, ended: true });
   }
 
   #restart(): void {
     if (this.#over) return;
     this.#release();
-    this.#options.onEvent({ type: "restart" });
+    this.#options.onEvent({ type: "event", name: "restart", value: undefined });
     this.#options.host.system.restart();
   }
 
@@ -144,8 +150,8 @@ export class Device {
   #perform(operation: string, args: readonly unknown[], bytes: Uint8Array): Response {
     switch (operation) {
       case "event": {
-        const detail: unknown = JSON.parse(Buffer.from(bytes).toString());
-        this.#options.onEvent({ type: "guest", name: args[0] as string, detail });
+        const value: unknown = JSON.parse(Buffer.from(bytes).toString());
+        this.#options.onEvent({ type: "event", name: args[0] as string, value });
         return {};
       }
       case "fault":
@@ -155,7 +161,9 @@ export class Device {
         this.#restarting = true;
         return {};
       default: {
-        const response = this.#requests.perform(operation, args, bytes);
+        const response =
+          this.#requests.perform(operation, args, bytes) ??
+          this.#options.perform?.(operation, args);
         if (response === undefined) throw new Error(`XS guest: no operation "${operation}"`);
         return response;
       }

@@ -97,6 +97,8 @@ export class Machine {
   onRequest: ((bytes: Buffer) => Uint8Array) | undefined;
   /** A line the guest wrote with `print`. */
   onPrint: ((text: string) => void) | undefined;
+  /** The process is gone. @param error undefined when it was closed on purpose. */
+  onEnd: ((error: MachineError | undefined) => void) | undefined;
   readonly #child: ChildProcess;
   readonly #input: Writable;
   readonly #reader = new NetstringReader();
@@ -279,9 +281,10 @@ export class Machine {
     const stderr = this.#stderr.trim();
     const detail = stderr === "" ? "" : ` (${stderr})`;
     const end = new MachineError("ended", `XS machine ended: ${reason}${detail}`, exitCode);
-    if (!this.#closing || (exitCode !== 0 && exitCode !== undefined)) this.#end ??= end;
+    if (!this.#closing) this.#end ??= end;
     for (const pending of [this.#current, ...this.#queue.splice(0)]) pending?.reject(end);
     this.#current = undefined;
+    this.onEnd?.(this.#end);
     resolve();
   }
 }

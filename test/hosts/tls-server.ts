@@ -1,0 +1,68 @@
+// A TLS server for one test: echoes, asks for the client's certificate, ends when told to.
+
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import { createServer } from "node:tls";
+import type { TlsSubjectData } from "../contract/tls.js";
+import { createAuthority, toPem } from "./certificates.js";
+
+export interface EchoServer {
+  readonly data: TlsSubjectData;
+  close(): Promise<void>;
+}
+
+/** What a client sends to make the server end the stream, or break it off. */
+const farewell = "farewell";
+const breakOff = "break off";
+
+export async function startEchoServer(): Promise<EchoServer> {
+  const [authority, strangers] = await Promise.all([
+    createAuthority("Test root"),
+    createAuthority("Strange root"),
+  ]);
+  const name = "server.example";
+  const [own, client, stranger] = await Promise.all([
+    authority.issueServer([name]),
+    authority.issueClient("device-1"),
+    strangers.issueClient("device-1"),
+  ]);
+  const server = createServer({
+    cert: toPem("CERTIFICATE", own.certificate),
+    key: toPem("PRIVATE KEY", own.key),
+    ca: toPem("CERTIFICATE", authority.root),
+    requestCert: true,
+    rejectUnauthorized: true,
+    ALPNProtocols: ["echo"],
+  });
+  const sockets = new Set<{ destroy(): void }>();
+  server.on("secureConnection", socket => {
+    sockets.add(socket);
+    // A client that breaks off is part of the tests.
+    socket.on("error", () => socket.destroy());
+    socket.on("close", () => sockets.delete(socket));
+    socket.on("data", bytes => {
+      if (bytes.toString() === farewell) socket.end("bye");
+      else if (bytes.toString() === breakOff) socket.destroy();
+      else socket.write(bytes);
+    });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  return {
+    data: {
+      address: "127.0.0.1",
+      name,
+      port,
+      root: authority.root,
+      strangeRoot: strangers.root,
+      client,
+      stranger,
+    },
+    close: () =>
+      new Promise(resolve => {
+        server.close(() => resolve());
+        for (const socket of sockets) socket.destroy();
+      }),
+  };
+}

@@ -1,0 +1,46 @@
+// Runs contract cases inside the engine, on the guest's own host. What a case needs from outside comes with the config.
+
+import { Bridge } from "../../../hosts/xs/bridge.js";
+import { createHost } from "../../../hosts/xs/host.js";
+import { fromUtf8 } from "../../../src/util/bytes.js";
+import { cryptoCases } from "../../contract/crypto.js";
+import { dnsCases } from "../../contract/dns.js";
+import { keyValueCases } from "../../contract/key-value.js";
+import { clockCases, timerCases } from "../../contract/time.js";
+import { type TlsSubject, tlsCases } from "../../contract/tls.js";
+
+const bridge = new Bridge();
+bridge.install();
+
+/** Byte strings travel as `{ "hex": … }`. */
+const revive = (_: string, value: unknown) => {
+  const hex = (value as { hex?: string } | null)?.hex;
+  if (typeof hex !== "string") return value;
+  return Uint8Array.from(hex.match(/../g) ?? [], pair => Number.parseInt(pair, 16));
+};
+const toHex = (bytes: Uint8Array) =>
+  Array.from(bytes, byte => byte.toString(16).padStart(2, "0")).join("");
+
+bridge.on("start", (_, bytes) => {
+  const data = JSON.parse(fromUtf8(bytes), revive) as Omit<TlsSubject, "host">;
+  const host = createHost(bridge);
+  const verify = (...parts: [Uint8Array, Uint8Array, Uint8Array]) =>
+    bridge.request("verify", parts.map(toHex)).value === true;
+  const subject = { ...data, ...host, host, verify };
+  const contracts = {
+    "key-value": keyValueCases,
+    timer: timerCases,
+    clock: clockCases,
+    crypto: cryptoCases,
+    dns: dnsCases,
+    tls: tlsCases,
+  };
+  bridge.on("run", ([contract, index]) => {
+    const { run } = contracts[contract as keyof typeof contracts][index as number]!;
+    const work = async () => run(subject);
+    work().then(
+      () => bridge.event("result", null),
+      error => bridge.event("result", `${error}\n${(error as Error).stack}`),
+    );
+  });
+});

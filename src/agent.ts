@@ -49,8 +49,7 @@ export class Agent {
     this.telemetry = {
       send: (channel, readings, more) => this.#send(channel, readings, more?.QoS ?? 1),
     };
-    this.#link = new Link({
-      ...checked,
+    this.#link = new Link(checked, {
       enter,
       identity: () => this.#identityToUse(),
       onDialing: ({ as }, attempt) => this.#emit({ type: "connecting", as, attempt }),

@@ -27,11 +27,11 @@ export async function startOnXs(
     bundle,
     config: options.config,
     onEvent: event => {
-      if (event.type === "fault" || event.type === "ended") {
+      if (event.type === "error") {
         onStopped();
         options.onCrash(event.error);
-      } else if (event.type === "guest" && event.name === "status") {
-        const status = event.detail as AgentStatus;
+      } else if (event.name === "status") {
+        const status = event.value as AgentStatus;
         options.onStatus(status);
         if (status.type === "stopped") onStopped();
       }

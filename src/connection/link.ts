@@ -1,15 +1,10 @@
 // Performs what the connection decides: one MQTT client at a time, its deadlines, and the waits between.
 import { AgentError } from "../errors.js";
 import type { Host, TimerHandle } from "../host.js";
-import {
-  MQTTClient,
-  type MQTTClientConstructor,
-  type MQTTClientLike,
-  type MQTTClientOptions,
-} from "../mqtt/client.js";
+import { MQTTClient, type MQTTClientLike, type MQTTClientOptions } from "../mqtt/client.js";
 import { operation } from "../mqtt/packet.js";
 import type { Session } from "../mqtt/session.js";
-import type { Credentials } from "../options.js";
+import type { CheckedOptions, Credentials } from "../options.js";
 import {
   type ConnectionEffect,
   type ConnectionEvent,
@@ -28,13 +23,8 @@ export interface LinkIdentity {
   readonly session: Session;
 }
 
-export interface LinkOptions {
-  readonly host: Host;
-  readonly mqtt: MQTTClientConstructor | undefined;
-  readonly endpoint: string;
-  readonly port: number;
-  readonly trustAnchors: readonly Uint8Array[];
-  readonly keepAliveMs: number;
+/** What a link asks and tells. */
+export interface LinkOwner {
   /** Asked anew before every dial. */
   readonly identity: () => LinkIdentity;
   /** Runs work that a host's callback started; an exception in it must not leave. */
@@ -46,15 +36,17 @@ export interface LinkOptions {
 }
 
 export class Link {
-  readonly #options: LinkOptions;
+  readonly #options: CheckedOptions;
+  readonly #owner: LinkOwner;
   #record: ConnectionRecord = connectionAtRest;
   #client: MQTTClientLike | undefined;
   #identity: LinkIdentity | undefined;
   #timer: TimerHandle | undefined;
   #error: AgentError | undefined;
 
-  constructor(options: LinkOptions) {
+  constructor(options: CheckedOptions, owner: LinkOwner) {
     this.#options = options;
+    this.#owner = owner;
   }
 
   get isOnline(): boolean {
@@ -68,7 +60,7 @@ export class Link {
   /** Ends the link in good order; `onStopped` follows. */
   stop(): void {
     this.#advance({ type: "stop" });
-    if (this.#record.state === "offline") this.#options.onStopped();
+    if (this.#record.state === "offline") this.#owner.onStopped();
   }
 
   /** Ends the link in good order and dials again at once, as whoever `identity` then names. */
@@ -102,7 +94,7 @@ export class Link {
         return this.#after(effect.delayMs, () => this.#onDeadline());
       case "wait":
         this.#after(effect.delayMs, () => this.#advance({ type: "due" }), true);
-        this.#options.onLost(this.#error!, effect.delayMs);
+        this.#owner.onLost(this.#error!, effect.delayMs);
         this.#error = undefined;
     }
   }
@@ -112,7 +104,7 @@ export class Link {
     const { timer } = this.#options.host;
     timer.clear(this.#timer);
     this.#timer = undefined;
-    if (delayMs > 0 || evenNow) this.#timer = timer.set(() => this.#options.enter(work), delayMs);
+    if (delayMs > 0 || evenNow) this.#timer = timer.set(() => this.#owner.enter(work), delayMs);
   }
 
   #onDeadline(): void {
@@ -122,13 +114,13 @@ export class Link {
 
   #drained(): void {
     this.#advance({ type: "drained" });
-    if (this.#record.state === "offline") this.#options.onStopped();
+    if (this.#record.state === "offline") this.#owner.onStopped();
   }
 
   #dial(): void {
-    const identity = this.#options.identity();
+    const identity = this.#owner.identity();
     this.#identity = identity;
-    this.#options.onDialing(identity, this.#record.attempt + 1);
+    this.#owner.onDialing(identity, this.#record.attempt + 1);
     const Client = this.#options.mqtt ?? MQTTClient;
     try {
       this.#client = new Client(this.#clientOptions(identity));
@@ -138,7 +130,7 @@ export class Link {
   }
 
   #clientOptions(identity: LinkIdentity): MQTTClientOptions {
-    const { host, endpoint, port, trustAnchors, keepAliveMs, enter } = this.#options;
+    const { host, endpoint, port, trustAnchors, keepAliveMs } = this.#options;
     const { session } = identity;
     const { certificates, key } = identity.credentials;
     return {
@@ -160,13 +152,13 @@ export class Link {
       },
       onReadable: (count, info) => session.onReadable(count, info),
       onWritable: count => session.onWritable(count),
-      onError: error => enter(() => this.#lost(asLinkError(error))),
+      onError: error => this.#owner.enter(() => this.#lost(asLinkError(error))),
     };
   }
 
   #accepted(identity: LinkIdentity, sessionPresent: boolean): void {
     this.#advance({ type: "accepted", ticks: this.#options.host.clock.ticks() });
-    this.#options.onOnline(identity, sessionPresent);
+    this.#owner.onOnline(identity, sessionPresent);
     identity.session.attach(this.#client!, sessionPresent);
   }
 

@@ -55,14 +55,17 @@ const bounds: readonly (readonly [type: number, least: number, most: number])[] 
 
 type State = "type" | "length" | "body" | "topicLength" | "topic" | "payload";
 
+const nothing = new Uint8Array(0);
+
 export class PacketParser {
-  #chunk: Uint8Array = new Uint8Array(0);
+  #chunk: Uint8Array = nothing;
   #at = 0;
   #state: State = "type";
   #first = 0;
   #remaining = 0;
   #lengthBytes = 0;
-  readonly #body = new Uint8Array(limits.topicBytes + 2);
+  /** Grows to what the packet at hand needs, within the bounds above and `limits.topicBytes`. */
+  #body = nothing;
   #have = 0;
   #need = 0;
 
@@ -79,7 +82,12 @@ export class PacketParser {
   next(): Packet | Payload | undefined {
     for (;;) {
       if (this.#state === "payload") return this.#payload();
-      if (this.#at >= this.#chunk.length) return undefined;
+      if (this.#at >= this.#chunk.length) {
+        // Let go of what is used up: a link idles with the last piece otherwise.
+        this.#chunk = nothing;
+        this.#at = 0;
+        return undefined;
+      }
       const result = this.#byte(this.#chunk[this.#at++]!);
       if (result) return result;
     }
@@ -119,9 +127,14 @@ export class PacketParser {
       return undefined;
     }
     if (byte === 0 && this.#lengthBytes > 1) fail("remaining length is not in its shortest form");
-    this.#have = 0;
     if (this.#first >> 4 === operation.PUBLISH) return this.#startPublish();
     return this.#startControl();
+  }
+
+  #expect(length: number): void {
+    this.#body = length > 0 ? new Uint8Array(length) : nothing;
+    this.#have = 0;
+    this.#need = length;
   }
 
   #startControl(): Packet | undefined {
@@ -134,7 +147,7 @@ export class PacketParser {
         `packet type ${type} of ${this.#remaining} bytes, ${bound[1]} to ${bound[2]} are possible`,
       );
     }
-    this.#need = this.#remaining;
+    this.#expect(this.#remaining);
     this.#state = "body";
     return this.#need === 0 ? this.#filled() : undefined;
   }
@@ -144,7 +157,7 @@ export class PacketParser {
     if (qos > 1) fail(`PUBLISH with QoS ${qos}, at most 1 was asked for`);
     if (qos === 0 && this.#first & 8) fail("PUBLISH with QoS 0 and DUP");
     if (this.#remaining < 3 + 2 * qos) fail(`PUBLISH of ${this.#remaining} bytes`);
-    this.#need = 2;
+    this.#expect(2);
     this.#state = "topicLength";
     return undefined;
   }
@@ -164,8 +177,7 @@ export class PacketParser {
     const idBytes = this.#first & 6 ? 2 : 0;
     if (length + idBytes > this.#remaining)
       fail(`topic of ${length} bytes in a packet with ${this.#remaining} left`);
-    this.#have = 0;
-    this.#need = length + idBytes;
+    this.#expect(length + idBytes);
     this.#state = "topic";
     return undefined;
   }
@@ -177,6 +189,7 @@ export class PacketParser {
     if (/[+#\0]/.test(topic)) fail("PUBLISH to a topic with a wildcard or NUL");
     const id = qos ? this.#id(topicBytes) : undefined;
     this.#state = "payload";
+    this.#body = nothing;
     return {
       operation: operation.PUBLISH as 3,
       topic,

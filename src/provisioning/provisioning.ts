@@ -97,7 +97,9 @@ export function step(
  */
 function resumed(record: ProvisioningRecord): ProvisioningRecord {
   const refusals = limits.registerAttempts - 1;
-  return record.state !== "certified" || record.refusals === refusals ? record : { ...record, refusals };
+  return record.state !== "certified" || record.refusals === refusals
+    ? record
+    : { ...record, refusals };
 }
 
 /** After some refusals the certificate is given up: its token may have expired, and the service deletes it then. */

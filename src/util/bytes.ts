@@ -66,9 +66,10 @@ export function fromUtf8(bytes: Uint8Array, from = 0, to = bytes.length): string
   let points: number[] = [];
   let at = from;
   while (at < to) {
-    const point = pointAt(bytes, at, to);
+    const byte = bytes[at]!;
+    const point = byte < 0x80 ? byte : pointAt(bytes, at, to);
     points.push(point);
-    at += utf8Length(point);
+    at += byte < 0x80 ? 1 : utf8Length(point);
     if (points.length === 64) {
       parts.push(String.fromCodePoint(...points));
       points = [];
@@ -80,7 +81,6 @@ export function fromUtf8(bytes: Uint8Array, from = 0, to = bytes.length): string
 
 function pointAt(bytes: Uint8Array, at: number, to: number): number {
   const lead = bytes[at]!;
-  if (lead < 0x80) return lead;
   const length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
   let point = lead & (0x7f >> length);
   for (let i = 1; i < length; i++) {

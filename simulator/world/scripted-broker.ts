@@ -1,6 +1,6 @@
-// A broker whose answers a test decides: it parses with mqtt-packet, an implementation that is not ours.
+// A broker whose answers whoever makes it decides: it parses with mqtt-packet, an implementation that is not ours.
 import mqtt from "mqtt-packet";
-import type { Accept, ServerLink } from "../simulator/world/network.js";
+import type { Accept, ServerLink } from "./network.js";
 
 export type Packet = mqtt.Packet;
 

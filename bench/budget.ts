@@ -1,0 +1,194 @@
+// The cost table: what the agent takes on a 32-bit XS engine, in virtual time, so that every run gives the same figures.
+import { readFile, writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { buildEngine } from "../hosts/xs/engine/build.js";
+import { bundleModule } from "../hosts/xs/engine/bundle.js";
+import { type Device, startDevice } from "../hosts/xs/engine/device.js";
+import { Machine, type MemoryCounters } from "../hosts/xs/engine/machine.js";
+import { VirtualClock } from "../simulator/world/clock.js";
+import { Flash } from "../simulator/world/flash.js";
+import { virtualHost } from "../simulator/world/host.js";
+import { Network } from "../simulator/world/network.js";
+import { Random } from "../simulator/world/random.js";
+import { obliging, type Script, ScriptedBroker } from "../simulator/world/scripted-broker.js";
+
+export interface Row {
+  readonly what: string;
+  readonly value: number;
+  readonly unit: "bytes" | "computrons";
+  /** What the design asks for, where it names a figure. */
+  readonly goal?: number;
+}
+
+export type Measured =
+  | { readonly ok: true; readonly rows: readonly Row[] }
+  | { readonly ok: false; readonly missing: string };
+
+const guest = fileURLToPath(new URL("./guest.js", import.meta.url));
+const core = fileURLToPath(new URL("../src/index.js", import.meta.url));
+const pem = (label: string) => `-----BEGIN ${label}-----\nAQID\n-----END ${label}-----\n`;
+const options = {
+  endpoint: "cloud.test",
+  trustAnchors: [pem("CERTIFICATE")],
+  identity: { thingName: "node-1", certificate: pem("CERTIFICATE"), key: pem("PRIVATE KEY") },
+};
+
+/** Answers the shadow's get with an empty shadow and accepts every report. */
+const cloud: Script = (packet, link) => {
+  obliging(packet, link);
+  if (packet.cmd !== "publish" || !packet.topic.includes("/shadow/")) return;
+  const { clientToken } = JSON.parse(String(packet.payload)) as { clientToken: string };
+  const payload = JSON.stringify({ state: {}, version: 1, timestamp: 1_767_225_600, clientToken });
+  link.reply({
+    cmd: "publish",
+    topic: `${packet.topic}/accepted`,
+    payload,
+    qos: 0,
+    dup: false,
+    retain: false,
+  });
+};
+
+/** Two settings change, with the metadata the service sends along. */
+const deltaOf = (version: number) =>
+  JSON.stringify({
+    version,
+    timestamp: 1_767_225_600,
+    state: { sampleSeconds: 5 * version, led: version % 2 ? "red" : "blue" },
+    metadata: { sampleSeconds: { timestamp: 1_767_225_600 }, led: { timestamp: 1_767_225_600 } },
+  });
+
+const ramOf = (now: MemoryCounters, before: MemoryCounters) =>
+  (now.slots - before.slots) * now.slotBytes + now.chunkBytes - before.chunkBytes;
+
+/** Runs the scenario and returns the rows, or what is missing to build the engine. */
+export async function measure(): Promise<Measured> {
+  const engine = await buildEngine({ bits: 32 });
+  if (!engine.ok) return engine;
+  const machine = await Machine.start({ worker: engine.worker });
+  let device: Device | undefined;
+  try {
+    const clock = new VirtualClock({ idle: () => device?.idle() ?? Promise.resolve() });
+    const broker = new ScriptedBroker(cloud);
+    const network = new Network(clock, broker.accept);
+    const host = virtualHost({
+      id: "board-1",
+      clock,
+      random: new Random(1),
+      network,
+      flash: new Flash(),
+    });
+    const faults: unknown[] = [];
+    const empty = await machine.memory();
+    device = await startDevice({
+      machine,
+      host,
+      bundle: await bundleModule(guest),
+      config: options,
+      onEvent: event => event.type === "error" && faults.push(event.error),
+    });
+    const loaded = await machine.memory();
+    const send = async (name: string, ms: number) => {
+      const before = machine.computrons;
+      device!.send(name);
+      await clock.run(ms);
+      return machine.computrons - before;
+    };
+    await send("make", 0);
+    const made = await machine.memory();
+    await send("go", 5000);
+    await send("publish", 1000);
+    const online = await machine.memory();
+    const publishCost = await send("publish", 1000);
+    const deliver = (version: number) =>
+      broker.link!.reply({
+        cmd: "publish",
+        topic: "$aws/things/node-1/shadow/update/delta",
+        payload: deltaOf(version),
+        qos: 1,
+        messageId: version,
+        dup: false,
+        retain: false,
+      });
+    const before = machine.computrons;
+    deliver(2);
+    await clock.run(1000);
+    const deltaCost = machine.computrons - before;
+    checkSeen(broker, faults);
+    const { bytes } = await bundleModule(core);
+    return {
+      ok: true,
+      rows: [
+        { what: "RAM, agent made: slots + chunks", value: ramOf(made, loaded), unit: "bytes" },
+        {
+          what: "RAM, online and idle: slots + chunks",
+          value: ramOf(online, loaded),
+          unit: "bytes",
+          goal: 12_288,
+        },
+        { what: "QoS 1 publish to PUBACK", value: publishCost, unit: "computrons" },
+        {
+          what: "delta of two settings: parse, apply, save, report, acknowledge",
+          value: deltaCost,
+          unit: "computrons",
+        },
+        {
+          what: "compiled core, XS code and module objects (flash when preloaded)",
+          value: ramOf(loaded, empty),
+          unit: "bytes",
+        },
+        { what: "compiled core, JavaScript, not minified", value: bytes, unit: "bytes" },
+      ],
+    };
+  } finally {
+    await device?.close();
+    await machine.close();
+  }
+}
+
+/** A figure counts only when what it measures has happened. */
+function checkSeen(broker: ScriptedBroker, faults: readonly unknown[]): void {
+  const updates = broker
+    .all("publish")
+    .filter(({ topic }) => topic.endsWith("/shadow/update")).length;
+  const samples = broker.all("publish").filter(({ topic }) => topic === "dt/node-1/climate").length;
+  const acknowledged = broker.all("puback").length;
+  if (faults.length > 0 || updates !== 2 || samples !== 2 || acknowledged !== 1) {
+    throw new Error(
+      `budget: ${faults.length} faults, ${updates} updates, ${samples} samples, ${acknowledged} acknowledgements`,
+    );
+  }
+}
+
+const begin = "<!-- budget -->";
+const end = "<!-- /budget -->";
+
+export function tableOf(rows: readonly Row[]): string {
+  const lines = rows.map(
+    ({ what, value, unit, goal }) =>
+      `| ${what} | ${value} ${unit} | ${goal === undefined ? "" : `≤ ${goal}`} |`,
+  );
+  return ["| 32-bit XS, without TLS | measured | goal |", "|---|---:|---:|", ...lines].join("\n");
+}
+
+/** @returns `readme` with the table between its marks */
+export function withTable(readme: string, rows: readonly Row[]): string {
+  const from = readme.indexOf(begin);
+  const to = readme.indexOf(end);
+  if (from < 0 || to < from) throw new Error(`README.md: no ${begin} … ${end}`);
+  return `${readme.slice(0, from + begin.length)}\n${tableOf(rows)}\n${readme.slice(to)}`;
+}
+
+export const readmePath = fileURLToPath(new URL("../../README.md", import.meta.url));
+
+async function main(): Promise<void> {
+  const measured = await measure();
+  if (!measured.ok) {
+    console.error(`budget: ${measured.missing}`);
+    process.exit(1);
+  }
+  console.log(tableOf(measured.rows));
+  await writeFile(readmePath, withTable(await readFile(readmePath, "utf8"), measured.rows));
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main();

@@ -6,8 +6,8 @@ import { virtualHost } from "../simulator/world/host.js";
 import { Network } from "../simulator/world/network.js";
 import { Power } from "../simulator/world/power.js";
 import { Random } from "../simulator/world/random.js";
-import { Agent, type AgentOptions, type AgentStatus } from "../src/index.js";
 import { obliging, type Script, ScriptedBroker } from "../simulator/world/scripted-broker.js";
+import { Agent, type AgentOptions, type AgentStatus } from "../src/index.js";
 
 const pem = (label: string) => `-----BEGIN ${label}-----\nAQID\n-----END ${label}-----\n`;
 const identity = { thingName: "node-1", certificate: pem("CERTIFICATE"), key: pem("PRIVATE KEY") };

@@ -86,7 +86,9 @@ class Listener {
 
   constructor(tools: Tools, filters: readonly string[]) {
     const args = [...argumentsOf(tools), "-d", "-v", ...filters.flatMap(filter => ["-t", filter])];
-    this.#process = spawn("stdbuf", ["-oL", "mosquitto_sub", ...args], { stdio: ["ignore", "pipe", "inherit"] });
+    this.#process = spawn("stdbuf", ["-oL", "mosquitto_sub", ...args], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     this.#process.stdout?.on("data", (text: Buffer) => {
       this.#text += text;
       this.#wake();

@@ -4,6 +4,9 @@ import { Power } from "../../simulator/world/power.js";
 import { parseRecord } from "../../src/provisioning/messages.js";
 import { openWorld, type World } from "./world.js";
 
+const reportedBy = (world: World) =>
+  (world.cloud.shadow("node-SN-1") as { state: { reported?: object } } | undefined)?.state.reported;
+
 const identityOf = (world: World) => parseRecord(world.flash.peek("skerry", "identity")!);
 
 test("a blank board earns its identity, drops the claim, reports its settings and sends telemetry", async t => {
@@ -12,13 +15,30 @@ test("a blank board earns its identity, drops the claim, reports its settings an
   await world.clock.run(10_000);
   t.deepEqual(
     world.statuses.map(status => status.type),
-    ["keyMade", "connecting", "online", "certified", "registered", "connecting", "online", "provisioned", "telemetry", "reported"],
+    [
+      "keyMade",
+      "connecting",
+      "online",
+      "certified",
+      "registered",
+      "connecting",
+      "online",
+      "provisioned",
+      "telemetry",
+      "reported",
+    ],
   );
   t.is(identityOf(world).state, "provisioned");
   t.deepEqual(world.cloud.clients(), ["node-SN-1"]);
-  t.deepEqual(world.cloud.shadow("node-SN-1")?.["state"], { reported: { sampleSeconds: 60, led: "off" } });
+  t.deepEqual(world.cloud.shadow("node-SN-1")?.["state"], {
+    reported: { sampleSeconds: 60, led: "off" },
+  });
   t.is(world.cloudSaw("message").length, 1);
-  t.false(String(Buffer.from(world.flash.peek("skerry", "identity")!)).includes("certificateOwnershipToken"));
+  t.false(
+    String(Buffer.from(world.flash.peek("skerry", "identity")!)).includes(
+      "certificateOwnershipToken",
+    ),
+  );
 });
 
 test("a second boot comes back with the same identity and without the claim", async t => {
@@ -31,7 +51,12 @@ test("a second boot comes back with the same identity and without the claim", as
   world.statuses.length = 0;
   world.boot();
   await world.clock.run(10_000);
-  t.deepEqual(world.statuses.filter(({ type }) => type === "connecting").map(status => status.type === "connecting" && status.as), ["device"]);
+  t.deepEqual(
+    world.statuses
+      .filter(({ type }) => type === "connecting")
+      .map(status => status.type === "connecting" && status.as),
+    ["device"],
+  );
   t.is(identityOf(world).certificateId, certificateId);
   t.is(world.cloudSaw("certificateIssued").length, 1);
 });
@@ -47,11 +72,18 @@ test("a desired value is applied, saved and reported; one out of bounds is refus
   t.deepEqual(state.reported, { sampleSeconds: 60, led: "blue" });
   t.deepEqual(state.delta, { sampleSeconds: 0 });
   const [refused] = world.seen("settingRefused");
-  t.true(refused?.type === "settingRefused" && refused.name === "sampleSeconds" && refused.reason === "is below 1");
+  t.true(
+    refused?.type === "settingRefused" &&
+      refused.name === "sampleSeconds" &&
+      refused.reason === "is below 1",
+  );
   power.cut();
   world.boot();
   await world.clock.run(10_000);
-  t.deepEqual((world.cloud.shadow("node-SN-1")?.["state"] as { reported: object }).reported, { sampleSeconds: 60, led: "blue" });
+  t.deepEqual(reportedBy(world), {
+    sampleSeconds: 60,
+    led: "blue",
+  });
 });
 
 test("what was desired while the device was offline is in force after it is back", async t => {
@@ -65,7 +97,10 @@ test("what was desired while the device was offline is in force after it is back
   world.network.isUp = true;
   t.true(await world.clock.runUntil(() => world.cloud.clients().length === 1, 120_000));
   await world.clock.run(2000);
-  t.deepEqual((world.cloud.shadow("node-SN-1")?.["state"] as { reported: object }).reported, { sampleSeconds: 60, led: "red" });
+  t.deepEqual(reportedBy(world), {
+    sampleSeconds: 60,
+    led: "red",
+  });
   const measured = world.cloudSaw("message").length;
   t.true(measured >= 10, `${measured} of the samples of ten minutes arrived`);
 });
@@ -77,7 +112,10 @@ test("a serial number the hook does not know stays unprovisioned, waits longer e
   t.is(world.cloud.things().length, 0);
   const offline = world.seen("offline");
   const [first] = offline;
-  t.true(first?.type === "offline" && first.error.message.includes("ACCESS_DENIED"), first?.type === "offline" ? first.error.message : "");
+  t.true(
+    first?.type === "offline" && first.error.message.includes("ACCESS_DENIED"),
+    first?.type === "offline" ? first.error.message : "",
+  );
   t.true(offline.length > 20 && offline.length < 200, `${offline.length} tries in an hour`);
   const orphans = world.cloudSaw("certificateIssued").length;
   t.true(orphans <= Math.ceil(offline.length / 3) + 1, `${orphans} certificates`);
@@ -111,7 +149,10 @@ test("an identity that cannot be read is kept aside and a new one earned", async
   await world.clock.run(10_000);
   power.cut();
   const damaged = new Power();
-  world.flash.provider(damaged).open({ path: "skerry" }).write("identity", Uint8Array.of(1, 2, 3));
+  world.flash
+    .provider(damaged)
+    .open({ path: "skerry" })
+    .write("identity", Uint8Array.of(1, 2, 3));
   world.boot();
   await world.clock.run(120_000);
   t.is(identityOf(world).state, "provisioned");

@@ -1,9 +1,11 @@
 // Named byte strings on the platform's storage, with the bounds of the contract checked here for every platform.
+import { AgentError, type ErrorCode } from "../../src/errors.js";
 import type { KeyValue, KeyValueProvider } from "../../src/host.js";
 
 const maxNameLength = 15;
 const maxValueBytes = 4000;
 
+/** What a domain throws is an AgentError, "storage/damaged" for a read and "storage/write" for everything else. */
 export class BoundedStorage implements KeyValueProvider {
   readonly #openDomain: (path: string) => KeyValue;
 
@@ -14,7 +16,10 @@ export class BoundedStorage implements KeyValueProvider {
 
   open({ path }: { readonly path: string }): KeyValue {
     checkName(path);
-    return new BoundedDomain(path, this.#openDomain(path));
+    return new BoundedDomain(
+      path,
+      told("storage/write", path, () => this.#openDomain(path)),
+    );
   }
 }
 
@@ -28,18 +33,21 @@ class BoundedDomain implements KeyValue {
   }
 
   read(key: string): ArrayBuffer | undefined {
-    return this.#open(key).read(key);
+    const domain = this.#open(key);
+    return told("storage/damaged", `${this.#path}/${key}`, () => domain.read(key));
   }
 
   write(key: string, value: Uint8Array): void {
+    const domain = this.#open(key);
     if (value.length > maxValueBytes) {
-      throw new RangeError(`${this.#path}/${key}: ${value.length} bytes, at most ${maxValueBytes}`);
+      throw refused(`${this.#path}/${key}: ${value.length} bytes, at most ${maxValueBytes}`);
     }
-    this.#open(key).write(key, value);
+    told("storage/write", `${this.#path}/${key}`, () => domain.write(key, value));
   }
 
   delete(key: string): void {
-    this.#open(key).delete(key);
+    const domain = this.#open(key);
+    told("storage/write", `${this.#path}/${key}`, () => domain.delete(key));
   }
 
   close(): void {
@@ -49,13 +57,25 @@ class BoundedDomain implements KeyValue {
 
   #open(key: string): KeyValue {
     checkName(key);
-    if (this.#domain === undefined) throw new Error(`${this.#path}: closed`);
+    if (this.#domain === undefined) throw refused(`${this.#path}: closed`);
     return this.#domain;
   }
 }
 
+function told<Result>(code: ErrorCode, where: string, work: () => Result): Result {
+  try {
+    return work();
+  } catch (cause) {
+    throw new AgentError(code, `${where}: storage refuses`, { cause });
+  }
+}
+
+function refused(why: string): AgentError {
+  return new AgentError("storage/write", why);
+}
+
 function checkName(name: string): void {
   if (name.length > maxNameLength || !/^[a-z0-9.-]+$/.test(name)) {
-    throw new RangeError(`key-value: name ${JSON.stringify(name)}`);
+    throw refused(`key-value: name ${JSON.stringify(name)}`);
   }
 }

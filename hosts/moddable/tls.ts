@@ -20,7 +20,8 @@ export class TLSSocket implements TLSStream {
   #state: State = "handshake";
   #announced = 0;
   #later: object | undefined;
-  #failure: unknown;
+  /** Why the stream is over, once it is. */
+  #ending: unknown;
 
   /** @throws when an option is out of bounds or no socket is left */
   constructor(options: TLSSocketOptions) {
@@ -29,7 +30,13 @@ export class TLSSocket implements TLSStream {
     this.#wire = new Wire(options, {
       onReadable: () => this.#guarded(() => this.#pump()),
       onWritable: () => this.#guarded(() => this.#drained()),
-      onError: () => this.#fail(new TLSError(undefined, "connection closed or reset")),
+      onError: () =>
+        this.#guarded(() => {
+          const { address, port } = options;
+          const unreachable = `${address}:${port} cannot be reached`;
+          const reason = this.#wire.isConnected ? "connection closed or reset" : unreachable;
+          this.#end(new TLSError(undefined, reason));
+        }),
     });
   }
 
@@ -46,17 +53,21 @@ export class TLSSocket implements TLSStream {
       if (part.length === first.length) this.#inbox.shift();
       else this.#inbox[0] = first.subarray(part.length);
     }
-    if (this.#inbox.length === 0 && this.#wire.readable > 0) this.#soon();
+    const isMore = this.#wire.readable > 0 || this.#ending !== undefined;
+    if (this.#inbox.length === 0 && isMore) this.#soon();
     return result.buffer;
   }
 
   write(bytes: Uint8Array): number {
-    if (this.#state !== "open") throw new Error("TLS: not open");
+    if (this.#state !== "open" || this.#ending !== undefined) throw new Error("TLS: not open");
     if (bytes.length > this.#announced) {
       throw new RangeError(`TLS: ${bytes.length} bytes, ${this.#announced} can be written`);
     }
     if (bytes.length > 0) this.#ask(() => this.#session.write(this.#wire, bytes));
-    if (this.#wire.isBroken) this.#failSoon(new TLSError(undefined, "connection is broken"));
+    if (this.#wire.isBroken) {
+      this.#ending = new TLSError(undefined, "connection is broken");
+      this.#soon();
+    }
     this.#announced = this.#room;
     return this.#announced;
   }
@@ -70,7 +81,7 @@ export class TLSSocket implements TLSStream {
       );
     }
     this.#state = "over";
-    this.#end();
+    this.#release();
   }
 
   get #unread(): number {
@@ -95,13 +106,29 @@ export class TLSSocket implements TLSStream {
     if (this.#state === "handshake") this.#shake();
     if (this.#state !== "open") return;
     const before = this.#unread;
-    while (this.#unread < fragmentBytes) {
+    guard(
+      () => this.#receive(),
+      error => {
+        this.#ending ??= error;
+      },
+    );
+    if (this.#unread > before) this.#options.onReadable?.(this.#unread);
+    if (this.#ending !== undefined) this.#end(this.#ending);
+  }
+
+  #receive(): void {
+    while (this.#unread < fragmentBytes && this.#ending === undefined) {
       const bytes = this.#ask(() => this.#session.read(this.#wire));
       if (bytes === null) throw new TLSError(undefined, "server closed the connection");
-      if (bytes === undefined) break;
+      if (bytes === undefined) return;
       if (bytes.length > 0) this.#inbox.push(bytes);
     }
-    if (this.#unread > before) this.#options.onReadable?.(this.#unread);
+  }
+
+  /** The stream is over as soon as what has arrived before has been read. */
+  #end(reason: unknown): void {
+    this.#ending ??= reason;
+    if (this.#inbox.length === 0) this.#fail(this.#ending);
   }
 
   #shake(): void {
@@ -138,16 +165,8 @@ export class TLSSocket implements TLSStream {
   #soon(): void {
     this.#later ??= Timer.set(() => {
       this.#later = undefined;
-      this.#guarded(() => {
-        if (this.#failure !== undefined) throw this.#failure;
-        this.#pump();
-      });
+      this.#guarded(() => this.#pump());
     }, 0);
-  }
-
-  #failSoon(error: unknown): void {
-    this.#failure ??= error;
-    this.#soon();
   }
 
   #fail(error: unknown): void {
@@ -162,7 +181,7 @@ export class TLSSocket implements TLSStream {
       },
       second => report("tls", second),
     );
-    this.#end();
+    this.#release();
     guard(
       () => this.#options.onError?.(error),
       second => report("tls", second),
@@ -190,7 +209,7 @@ export class TLSSocket implements TLSStream {
     return new TLSError("badRecordMac", "record cannot be read", { cause });
   }
 
-  #end(): void {
+  #release(): void {
     Timer.clear(this.#later);
     this.#later = undefined;
     this.#inbox.length = 0;

@@ -17,6 +17,7 @@ export class Wire implements SessionStream {
   readonly #tcp: TCP;
   #queue: Uint8Array[] = [];
   #isHeld = false;
+  #isConnected = false;
   #isClosed = false;
   #isBroken = false;
   /** Bytes the socket takes now. */
@@ -34,6 +35,7 @@ export class Wire implements SessionStream {
       },
       onWritable: count => {
         this.#free = count;
+        this.#isConnected = true;
         guard(
           () => this.#flush(),
           () => callbacks.onError(),
@@ -49,6 +51,11 @@ export class Wire implements SessionStream {
 
   get isClosed(): boolean {
     return this.#isClosed;
+  }
+
+  /** Whether the socket has ever been connected. */
+  get isConnected(): boolean {
+    return this.#isConnected;
   }
 
   /** Whether the socket has stopped taking bytes for good. */

@@ -1,0 +1,84 @@
+// Runs the contract suites and the portable checks on the host of this firmware, and counts.
+import config from "mc/config";
+import { host as machine } from "skerry/host";
+import { verifySignature } from "../../../../hosts/moddable/signature.js";
+import type { Host } from "../../../../src/host.js";
+import { fromBase64 } from "../../../../src/util/bytes.js";
+import type { ContractCase } from "../../../contract/case.js";
+import { cryptoCases } from "../../../contract/crypto.js";
+import { dnsCases } from "../../../contract/dns.js";
+import { keyValueCases } from "../../../contract/key-value.js";
+import { clockCases, timerCases } from "../../../contract/time.js";
+import { tlsCases } from "../../../contract/tls.js";
+import "../../../portable/cases/bytes.js";
+import "../../../portable/cases/errors.js";
+import "../../../portable/cases/json.js";
+import "../../../portable/cases/machines.js";
+import "../../../portable/cases/mqtt.js";
+import { cases } from "../../../portable/harness.js";
+
+const host: Host = machine;
+const caseMs = 20_000;
+let passed = 0;
+let failed = 0;
+let media = 0;
+
+async function suite<Subject>(
+  label: string,
+  list: readonly ContractCase<Subject>[],
+  open: () => Subject,
+): Promise<void> {
+  for (const { title, run } of list) {
+    try {
+      await Promise.race([Promise.resolve(run(open())), tooLate()]);
+      passed++;
+    } catch (error) {
+      failed++;
+      trace(`FAIL ${label}: ${title}: ${String(error)}\n`);
+    }
+  }
+}
+
+function tooLate(): Promise<never> {
+  return new Promise((_, reject) => {
+    host.timer.set(() => reject(new Error(`not over after ${caseMs} ms`)), caseMs);
+  });
+}
+
+/** The machine has one medium: every case gets names of its own in it, as long as they fit. */
+function freshMedium(): Pick<Host, "keyValue"> {
+  const prefix = `${media++}`;
+  const open = ({ path }: { readonly path: string }) =>
+    host.keyValue.open({ path: path === "identity" ? `${path}-${prefix}` : path });
+  return { keyValue: { open } };
+}
+
+const bytes = (text: string): Uint8Array => fromBase64(text)!;
+const identity = ({ certificate, key }: { certificate: string; key: string }) => ({
+  certificate: bytes(certificate),
+  key: bytes(key),
+});
+
+async function all(): Promise<void> {
+  const { root, strangeRoot, client, stranger, ...server } = config.contract;
+  const portable = cases.map(({ name, run }) => ({ title: name, run }));
+  const verify = (point: Uint8Array, message: Uint8Array, signature: Uint8Array) =>
+    verifySignature({ kind: "p256", point }, message, signature);
+  await suite("portable", portable, () => undefined);
+  await suite("crypto", cryptoCases, () => ({ crypto: host.crypto, verify }));
+  await suite("dns", dnsCases, () => host);
+  await suite("timer", timerCases, () => host);
+  await suite("clock", clockCases, () => host);
+  await suite("key-value", keyValueCases, freshMedium);
+  await suite("tls", tlsCases, () => ({
+    ...server,
+    host,
+    root: bytes(root),
+    strangeRoot: bytes(strangeRoot),
+    client: identity(client),
+    stranger: identity(stranger),
+  }));
+  trace(`contract: ${passed} passed, ${failed} failed\n`);
+}
+
+all().catch((error: unknown) => trace(`contract: ${String(error)}\n`));

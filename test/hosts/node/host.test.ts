@@ -121,6 +121,23 @@ test("importing the default host touches nothing", t => {
   t.false(existsSync(".skerry"));
 });
 
+test("timers that are late fire in the order they were due", async t => {
+  const { timer } = open();
+  // A machine that pauses while they are set makes another order right: then again.
+  for (let settingMs = 2; settingMs >= 2; ) {
+    const order: number[] = [];
+    const from = performance.now();
+    for (const delayMs of [9, 3, 7, 1, 5]) timer.set(() => order.push(delayMs), delayMs);
+    const last = new Promise<void>(resolve => {
+      timer.set(resolve, 20);
+    });
+    settingMs = performance.now() - from;
+    while (performance.now() < from + 30);
+    await last;
+    if (settingMs < 2) t.is(order.join(), "1,3,5,7,9");
+  }
+});
+
 test("a restart does what the host was told", t => {
   let restarts = 0;
   createHost({ directory: ".", id: "a", restart: () => void restarts++ }).system.restart();

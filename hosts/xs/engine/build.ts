@@ -128,7 +128,8 @@ function publish(folder: string, place: string): void {
 /** @returns what the compiler lacks, or undefined when it makes programs of this size. */
 async function probe(compiler: string, bits: EngineBits): Promise<string | undefined> {
   const source = "#include <stdio.h>\nint main(void) { return 0; }\n";
-  const flags = ["-x", "c", bits === 32 ? "-m32" : "-m64", "-", "-o", "/dev/null"];
+  const size = bits === 32 ? ["-m32"] : [];
+  const flags = [...size, "-x", "c", "-", "-o", "/dev/null"];
   try {
     await run(compiler, ["--version"]);
   } catch (error) {
@@ -141,7 +142,7 @@ async function probe(compiler: string, bits: EngineBits): Promise<string | undef
       bits === 32
         ? "32-bit C headers and libraries (Debian: gcc-multilib)"
         : "C headers (Debian: libc6-dev)";
-    return `no ${name}: ${compiler} ${flags[2]} fails (${firstLine(error)})`;
+    return `no ${name}: ${[compiler, ...size].join(" ")} fails (${firstLine(error)})`;
   }
   return undefined;
 }

@@ -54,7 +54,7 @@ export function readSources(root: string, carrier: string, bits: EngineBits): En
     own,
   ];
   const units = files.map(file => ({ file, flags: unitFlags[basename(file)] ?? [] }));
-  const common = [...baseFlags, ...(bits === 32 ? ["-m32"] : ["-m64"])];
+  const common = [...baseFlags, ...(bits === 32 ? ["-m32"] : [])];
   const headers = folders.flatMap(folder => filesIn(folder, ".h"));
   return {
     units,

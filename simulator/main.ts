@@ -1,8 +1,9 @@
 // The command line: the local cloud with one virtual sensor node, or the tour.
-import { mkdirSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { Engine } from "./fleet/device.js";
+import { makeFolder } from "./folder.js";
 import type { Line } from "./narrator.js";
 import { format, lineOfCloud, lineOfStatus } from "./narrator.js";
 
@@ -71,7 +72,7 @@ async function run(options: RunOptions): Promise<void> {
   const { Cloud } = await import("./cloud/cloud.js");
   const { startDevice } = await import("./fleet/device.js");
   const state = resolve(options.state);
-  mkdirSync(state, { recursive: true, mode: 0o700 });
+  makeFolder(state);
   console.log(`State lives in ${options.state}. Ctrl-C ends.`);
   const cloud = await Cloud.open({
     directory: join(state, "cloud"),
@@ -88,6 +89,9 @@ async function run(options: RunOptions): Promise<void> {
     template: "sensor-node",
     serialNumber: options.serial,
   };
+  // What firmware for this cloud is built with: hosts/moddable/README.md.
+  const firmware = JSON.stringify({ config: { sensorNode: config } }, null, 2);
+  writeFileSync(join(state, "firmware.json"), `${firmware}\n`, { mode: 0o600 });
   try {
     const device = options.device
       ? await startDevice({

@@ -133,7 +133,7 @@ export function parseRecord(bytes: Uint8Array): ProvisioningRecord {
   } catch (cause) {
     throw new AgentError(
       "storage/damaged",
-      `identity: the stored record cannot be read: ${(cause as Error).message}`,
+      `the stored identity cannot be read: ${(cause as Error).message}`,
       { cause },
     );
   }

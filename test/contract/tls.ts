@@ -207,12 +207,13 @@ export const tlsCases: readonly ContractCase<TlsSubject>[] = [
     },
   },
   {
-    title: "a port nobody listens on ends in one error that says so",
+    title: "a port nobody listens on ends in one error that names it",
     async run(subject) {
       const dialog = new Dialog({ ...subject, port: 1 });
       await refused(dialog, "a closed port");
       const message = String((dialog.over?.error as Error | undefined)?.message);
-      assert(message.includes("ECONNREFUSED"), `the error says ${message}`);
+      // Not every platform says why; which address could not be reached, each can.
+      assert(/:1\b/.test(message), `the error says ${message}`);
     },
   },
   {

@@ -53,8 +53,11 @@ const program = new Command("skerry")
   )
   .addOption(engineOption())
   .option("--no-device", "only the cloud, for a device of your own")
-  .allowExcessArguments(false)
-  .action((options: RunOptions) => run(options));
+  .argument("[command]", "tour, or nothing to run the cloud and the device")
+  .action((command: string | undefined, options: RunOptions) => {
+    if (command !== undefined) program.error(`error: unknown command '${command}'`);
+    return run(options);
+  });
 
 program
   .command("tour")

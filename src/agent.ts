@@ -3,6 +3,7 @@
 import { provisioningFilters, shadowFilters } from "./cloud/topics.js";
 import { Link, type LinkIdentity } from "./connection/link.js";
 import { AgentError } from "./errors.js";
+import type { TimerHandle } from "./host.js";
 import { limits } from "./limits.js";
 import type { QoS } from "./mqtt/packet.js";
 import { Session } from "./mqtt/session.js";
@@ -11,6 +12,7 @@ import {
   type CheckedOptions,
   type Credentials,
   checkOptions,
+  topicOf,
 } from "./options.js";
 import { Provisioner } from "./provisioning/provisioner.js";
 import { hasIdentity } from "./provisioning/provisioning.js";
@@ -38,6 +40,7 @@ export class Agent {
   #follower: Follower | undefined;
   #identity: LinkIdentity | undefined;
   #isOpen = false;
+  #retry: TimerHandle | undefined;
   #observerFault: unknown;
 
   /** @throws AgentError "agent/options" or "trust/pem" */
@@ -53,10 +56,16 @@ export class Agent {
       enter,
       identity: () => this.#identityToUse(),
       onDialing: ({ as }, attempt) => this.#emit({ type: "connecting", as, attempt }),
-      onOnline: ({ as, clientId }, sessionPresent) =>
-        this.#emit({ type: "online", as, clientId, sessionPresent }),
+      onOnline: ({ as, clientId }, sessionPresent) => {
+        this.#requests.expect(() => this.#link.drop(notSubscribed()));
+        this.#emit({ type: "online", as, clientId, sessionPresent });
+      },
       onLost: (error, retryInMs) => this.#onLost(error, retryInMs),
-      onStopped: () => this.#emit({ type: "stopped" }),
+      onStopped: () => {
+        this.#requests.answered();
+        this.#follower?.event({ type: "lost" });
+        this.#emit({ type: "stopped" });
+      },
     });
   }
 
@@ -99,11 +108,14 @@ export class Agent {
       this.#link.start();
     });
     // Storage refused: nothing can be kept, so nothing is begun, and the same is tried again later.
-    if (!this.#isOpen) this.#options.host.timer.set(() => this.start(), limits.stableMs);
+    const { timer } = this.#options.host;
+    timer.clear(this.#retry);
+    this.#retry = this.#isOpen ? undefined : timer.set(() => this.start(), limits.stableMs);
   }
 
   /** Ends the link in good order; status "stopped" follows. `start` goes on. */
   stop(): void {
+    this.#options.host.timer.clear(this.#retry);
     this.#enter(() => this.#link.stop());
   }
 
@@ -200,6 +212,7 @@ export class Agent {
   }
 
   #onSubscribed(isClaim: boolean): void {
+    this.#requests.answered();
     if (isClaim) {
       this.#provisioner!.event({ type: "ready" });
       return;
@@ -230,7 +243,7 @@ export class Agent {
       const { telemetryTopic } = this.#options;
       const { dropped } = this.#queue;
       identity.session.publish({
-        topic: telemetryTopic.replace("{thing}", this.thingName!).replace("{channel}", channel),
+        topic: topicOf(telemetryTopic, this.thingName!, channel),
         payload,
         QoS,
         keep: true,
@@ -239,6 +252,11 @@ export class Agent {
       });
     }
   }
+}
+
+/** A filter was refused or the SUBACK did not come: what waits for it would wait for ever. */
+function notSubscribed(): AgentError {
+  return new AgentError("connection/timeout", "MQTT: not all topics are subscribed in time");
 }
 
 function asAgentError(cause: unknown): AgentError {

@@ -2,6 +2,7 @@
 import { AgentError } from "./errors.js";
 import type { Host } from "./host.js";
 import type { MQTTClientConstructor } from "./mqtt/client.js";
+import { checkTopic } from "./mqtt/packet.js";
 import type { AgentStatus } from "./status.js";
 import { parsePem } from "./trust/pem.js";
 
@@ -77,6 +78,11 @@ function credentialsOf(pem: CertificateAndKey, where: string): Credentials {
   };
 }
 
+/** The topic a template stands for. */
+export function topicOf(template: string, thingName: string, channel: string): string {
+  return template.replace("{thing}", thingName).replace("{channel}", channel);
+}
+
 /** @throws AgentError "agent/options" or "trust/pem" naming the option and the value */
 export function checkOptions(options: AgentOptions): CheckedOptions {
   const { host, endpoint, identity } = options;
@@ -92,6 +98,11 @@ export function checkOptions(options: AgentOptions): CheckedOptions {
   const telemetryTopic = options.telemetry?.topic ?? "dt/{thing}/{channel}";
   if (!telemetryTopic.includes("{channel}"))
     fail(`telemetry.topic "${telemetryTopic}" has no {channel}`);
+  try {
+    checkTopic(topicOf(telemetryTopic, "thing", "channel"));
+  } catch (cause) {
+    fail(`telemetry.topic: ${(cause as Error).message}`);
+  }
   return {
     host,
     endpoint,

@@ -16,9 +16,14 @@ export class Requests {
 
   /** Publishes at QoS 1; `onTimeout` is called unless `answered` or another `send` comes first. */
   send(session: Session, topic: string, payload: Uint8Array, onTimeout: () => void): void {
+    this.expect(onTimeout);
+    session.publish({ topic, payload, QoS: 1 });
+  }
+
+  /** Something has to come within the time for a reply; `answered` when it is here. */
+  expect(onTimeout: () => void): void {
     this.answered();
     this.#deadline = this.#timer.set(() => this.#enter(onTimeout), limits.replyMs);
-    session.publish({ topic, payload, QoS: 1 });
   }
 
   /** The answer is here, or nobody waits for it any more. */

@@ -380,6 +380,10 @@ test("options that cannot be are refused before anything is opened, by name and 
     [{ trustAnchors: ["x"] }, /options\.trustAnchors\[0\]: no CERTIFICATE/],
     [{ identity: { ...identity, thingName: "a/b" } }, /thingName "a\/b"/],
     [{ identity: { ...identity, key: "x" } }, /identity\.key: no PRIVATE KEY/],
+    [
+      { telemetry: { topic: "a/b/c/d/e/f/g/{thing}/{channel}" } },
+      /telemetry\.topic: topic .* has 8 slashes/,
+    ],
     [{ telemetry: { topic: "x" } }, /telemetry\.topic "x" has no \{channel\}/],
   ];
   for (const [more, message] of bad)
@@ -396,4 +400,113 @@ test("an observer that throws does not stop the agent", async t => {
   await clock.run(1000);
   t.is(broker.all("connect").length, 1);
   t.is((agent.observerFault as Error).message, "observer");
+});
+
+test("a SUBACK that never comes, or refuses, drops the link after its time, and the agent tries again", async t => {
+  for (const refuses of [false, true]) {
+    const { agent, broker, clock, seen } = world((packet, link) => {
+      if (packet.cmd !== "subscribe") return obliging(packet, link);
+      const granted = packet.subscriptions.map(() => 0x80);
+      if (refuses) link.reply({ cmd: "suback", messageId: packet.messageId!, granted });
+    });
+    agent.settings(following());
+    agent.start();
+    await clock.run(16_000);
+    const [offline] = seen("offline");
+    t.is(offline?.type === "offline" && offline.error.code, "connection/timeout");
+    await clock.run(60_000);
+    t.true(broker.all("connect").length >= 3);
+  }
+});
+
+test("stopping and starting from inside any status leaves one link and no timer", async t => {
+  for (const when of ["connecting", "online", "reported", "telemetry", "offline"] as const) {
+    for (const again of [false, true]) {
+      let count = 0;
+      const { agent, broker, clock, network, statuses } = world(
+        withShadow('{"state":{},"version":4,"clientToken":"TOKEN"}'),
+        {
+          onStatus: status => {
+            statuses.push(status);
+            if (status.type !== when || count++ > 0) return;
+            agent.stop();
+            if (again) agent.start();
+          },
+        },
+      );
+      agent.settings(following());
+      agent.telemetry.send("c", { a: 1 });
+      agent.start();
+      await clock.run(3000);
+      network.isUp = false;
+      await clock.run(100);
+      network.isUp = true;
+      await clock.run(300_000);
+      const title = `${when}, ${again ? "start" : "stop"}`;
+      t.is(statuses.filter(({ type }) => type === "fault").length, 0, title);
+      const isOnline = statuses
+        .filter(({ type }) => type === "online" || type === "stopped")
+        .at(-1);
+      t.is(isOnline?.type, again ? "online" : "stopped", title);
+      agent.stop();
+      await clock.run(5000);
+      t.is(clock.pending, 0, title);
+      const after = broker.received.filter(({ packet }, i) =>
+        broker.received
+          .slice(0, i)
+          .some(
+            earlier =>
+              earlier.packet.cmd === "disconnect" &&
+              earlier.link === broker.received[i]!.link &&
+              packet.cmd !== "disconnect",
+          ),
+      );
+      t.deepEqual(
+        after.map(({ packet }) => packet.cmd),
+        [],
+        `${title}: nothing after DISCONNECT`,
+      );
+    }
+  }
+});
+
+test("a generator of random bytes that fails lets nothing escape, and the longest wait is taken", async t => {
+  const { clock, options, statuses, broker } = world();
+  let isBroken = false;
+  const { crypto } = options.host;
+  const random = (length: number) => {
+    if (isBroken) throw new Error("no entropy");
+    return crypto.random(length);
+  };
+  const agent = new Agent({ ...options, host: { ...options.host, crypto: { ...crypto, random } } });
+  agent.start();
+  await clock.run(1000);
+  isBroken = true;
+  broker.link!.close();
+  await clock.run(500);
+  const offline = statuses.find(({ type }) => type === "offline");
+  t.true(offline?.type === "offline" && offline.retryInMs === 999);
+  await clock.run(5000);
+  t.is(broker.all("connect").length, 2);
+});
+
+test("storage that cannot be opened is reported and tried again, until stopped", async t => {
+  const { clock, options, statuses, broker } = world();
+  let isBroken = true;
+  const keyValue = {
+    open: (where: { readonly path: string }) => {
+      if (isBroken) throw new Error("flash is not there");
+      return options.host.keyValue.open(where);
+    },
+  };
+  const agent = new Agent({ ...options, host: { ...options.host, keyValue } });
+  agent.start();
+  await clock.run(130_000);
+  t.is(statuses.filter(({ type }) => type === "fault").length, 3);
+  isBroken = false;
+  await clock.run(61_000);
+  t.is(broker.all("connect").length, 1);
+  agent.stop();
+  await clock.run(5000);
+  t.is(clock.pending, 0);
 });

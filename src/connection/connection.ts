@@ -46,6 +46,9 @@ export function step(record: ConnectionRecord, event: ConnectionEvent): Result {
   const from = record.state;
   switch (event.type) {
     case "start":
+      // Started again while it says goodbye: that first.
+      if (from === "draining") return { record: { ...record, again: true }, effects: [] };
+      return dial({ ...record, state, again: false });
     case "due":
       return dial({ ...record, state, again: false });
     case "accepted":

@@ -43,6 +43,7 @@ export class Link {
   #identity: LinkIdentity | undefined;
   #timer: TimerHandle | undefined;
   #error: AgentError | undefined;
+  #dials = 0;
 
   constructor(options: CheckedOptions, owner: LinkOwner) {
     this.#options = options;
@@ -54,7 +55,8 @@ export class Link {
   }
 
   start(): void {
-    if (this.#record.state === "offline") this.#advance({ type: "start" });
+    const { state } = this.#record;
+    if (state === "offline" || state === "draining") this.#advance({ type: "start" });
   }
 
   /** Ends the link in good order; `onStopped` follows. */
@@ -120,7 +122,10 @@ export class Link {
   #dial(): void {
     const identity = this.#owner.identity();
     this.#identity = identity;
+    const dial = ++this.#dials;
     this.#owner.onDialing(identity, this.#record.attempt + 1);
+    // The product may have stopped the agent, or started it anew, when it was told.
+    if (dial !== this.#dials || this.#record.state !== "connecting") return;
     const Client = this.#options.mqtt ?? MQTTClient;
     try {
       this.#client = new Client(this.#clientOptions(identity));
@@ -159,7 +164,7 @@ export class Link {
   #accepted(identity: LinkIdentity, sessionPresent: boolean): void {
     this.#advance({ type: "accepted", ticks: this.#options.host.clock.ticks() });
     this.#owner.onOnline(identity, sessionPresent);
-    identity.session.attach(this.#client!, sessionPresent);
+    if (this.#record.state === "online") identity.session.attach(this.#client!, sessionPresent);
   }
 
   #lost(error: AgentError): void {
@@ -207,8 +212,12 @@ function asLinkError(error: unknown): AgentError {
   );
 }
 
-/** Uniform in [0, 1), from the host's generator. */
+/** Uniform in [0, 1), from the host's generator; without it the wait is the longest, not the shortest. */
 function chanceFrom(host: Host): number {
-  const [a, b, c] = host.crypto.random(3);
-  return (a! * 65_536 + b! * 256 + c!) / 16_777_216;
+  try {
+    const [a, b, c] = host.crypto.random(3);
+    return (a! * 65_536 + b! * 256 + c!) / 16_777_216;
+  } catch (_notReady) {
+    return 1 - Number.EPSILON;
+  }
 }

@@ -17,5 +17,11 @@ export const connectionTable: Table<ConnectionState, ConnectionEventName> = deep
   connecting: { accepted: "online", refused: "waiting", lost: "waiting", stop: "offline" },
   online: { lost: "waiting", refused: "waiting", switch: "draining", stop: "draining" },
   waiting: { due: "connecting", switch: "connecting", stop: "offline" },
-  draining: { drained: "offline", lost: "offline", refused: "offline", stop: "draining" },
+  draining: {
+    start: "draining",
+    drained: "offline",
+    lost: "offline",
+    refused: "offline",
+    stop: "draining",
+  },
 });

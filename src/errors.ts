@@ -43,8 +43,22 @@ export const errorCodes = Object.freeze({
   "storage/damaged": "storage",
   "storage/write": "storage",
   "telemetry/limit": "config",
+  "trust/algorithm": "integrity",
+  "trust/certificate": "integrity",
+  "trust/chain-length": "integrity",
+  "trust/critical-extension": "integrity",
   "trust/der": "protocol",
+  "trust/expired": "integrity",
+  "trust/key-usage": "integrity",
+  "trust/name-constraints": "integrity",
+  "trust/not-authority": "integrity",
+  "trust/not-yet-valid": "integrity",
+  "trust/path-length": "integrity",
   "trust/pem": "protocol",
+  "trust/purpose": "integrity",
+  "trust/signature": "integrity",
+  "trust/unknown-authority": "integrity",
+  "trust/wrong-name": "integrity",
 } as const satisfies Record<string, ErrorKind>);
 
 export type ErrorCode = keyof typeof errorCodes;

@@ -46,15 +46,42 @@ export interface KeyPair {
   readonly publicKey: Uint8Array;
 }
 
+export type HashName = "SHA-256" | "SHA-384" | "SHA-512";
+export type CurveName = "P-256" | "P-384";
+
 export interface Crypto {
   /** @returns `byteLength` (1 to 256) bytes from the system generator. @throws when the generator is not ready: never returns weak bytes. */
   random(byteLength: number): Uint8Array;
-  /** SHA-256, 32 bytes. */
-  sha256(bytes: Uint8Array): Uint8Array;
+  /** @returns 32, 48 or 64 bytes. */
+  digest(hash: HashName, bytes: Uint8Array): Uint8Array;
   /** A new P-256 key pair from the system generator. May block for some hundred milliseconds on a small device. */
   generateKeyPair(): KeyPair;
   /** ECDSA with SHA-256 over `message` (unhashed). @returns the signature as DER `SEQUENCE { r, s }`. */
   sign(privateKey: Uint8Array, message: Uint8Array): Uint8Array;
+  /**
+   * ECDSA over `message` (unhashed); of a digest longer than the order its left-most bits count.
+   *
+   * @param publicPoint  0x04, x, y, each as long as the order; one that is not on the curve is answered with false
+   * @param r            big-endian, as long as the order; the caller has checked that it is from 1 to the order less one
+   * @param s            as `r`
+   */
+  verifyEcdsa(
+    curve: CurveName,
+    publicPoint: Uint8Array,
+    hash: HashName,
+    message: Uint8Array,
+    r: Uint8Array,
+    s: Uint8Array,
+  ): boolean;
+  /**
+   * `input ** exponent % modulus`, all big-endian; pads and unpads nothing.
+   *
+   * @param modulus   odd, 2048 to 4096 bits, without leading zeros
+   * @param exponent  odd, 65537 to 2 ** 32 - 1, without leading zeros
+   * @param input     as long as the modulus and below it
+   * @returns         as long as the modulus
+   */
+  rsaPublic(modulus: Uint8Array, exponent: Uint8Array, input: Uint8Array): Uint8Array;
 }
 
 export interface System {

@@ -1,6 +1,6 @@
 // What of an X.509 certificate (RFC 5280) a client needs for judging a server. Reads; judges nothing.
 import { AgentError } from "../../src/errors.js";
-import { DerReader, type Element, toHex } from "./der-reader.js";
+import { DerReader, type Element, toHex } from "../../src/trust/der-reader.js";
 import { isPoint } from "./p256.js";
 
 export type PublicKey =

@@ -1,10 +1,12 @@
 // Keys, signatures and digests on the SDK's arithmetic; randomness from the system.
 import { Digest } from "crypt";
 import Curve from "curve";
+import ECDSA from "ecdsa";
 import HMAC from "hmac";
 import Modular from "modular";
-import type { Crypto, KeyPair } from "../../src/host.js";
+import type { Crypto, CurveName, HashName, KeyPair } from "../../src/host.js";
 import { concat } from "../../src/util/bytes.js";
+import { isOnCurve, toPoint } from "./curve-point.js";
 import { encodeSignature, isScalar, p256, scalarBytes, toBigInt, toBytes } from "./p256.js";
 import { encodePrivateKey, parsePrivateKey } from "./pkcs8.js";
 import { randomBytes } from "./random.js";
@@ -14,8 +16,8 @@ export class NativeCrypto implements Crypto {
     return randomBytes(byteLength);
   }
 
-  sha256(bytes: Uint8Array): Uint8Array {
-    return sha256(bytes);
+  digest(hash: HashName, bytes: Uint8Array): Uint8Array {
+    return digest(hash, bytes);
   }
 
   generateKeyPair(): KeyPair {
@@ -29,10 +31,49 @@ export class NativeCrypto implements Crypto {
   sign(privateKey: Uint8Array, message: Uint8Array): Uint8Array {
     return signDigest(privateKey, sha256(message));
   }
+
+  verifyEcdsa(
+    curve: CurveName,
+    publicPoint: Uint8Array,
+    hash: HashName,
+    message: Uint8Array,
+    r: Uint8Array,
+    s: Uint8Array,
+  ): boolean {
+    return verifyDigest(curve, publicPoint, digest(hash, message), concat([r, s]));
+  }
+
+  rsaPublic(modulus: Uint8Array, exponent: Uint8Array, input: Uint8Array): Uint8Array {
+    const power = new Modular(toBigInt(modulus)).exp(toBigInt(input), toBigInt(exponent));
+    return toBytes(power, modulus.length);
+  }
 }
 
-export function sha256(...parts: Uint8Array[]): Uint8Array {
-  return new Uint8Array(new Digest("SHA256").process(...parts));
+function digest(hash: HashName, bytes: Uint8Array): Uint8Array {
+  const name = hash === "SHA-256" ? "SHA256" : hash === "SHA-384" ? "SHA384" : "SHA512";
+  return new Uint8Array(new Digest(name).process(bytes));
+}
+
+export function sha256(bytes: Uint8Array): Uint8Array {
+  return digest("SHA-256", bytes);
+}
+
+/** @param signature both halves, each as long as the order and in range */
+function verifyDigest(
+  name: CurveName,
+  point: Uint8Array,
+  hash: Uint8Array,
+  signature: Uint8Array,
+): boolean {
+  const curve = new Curve(name === "P-256" ? "secp256r1" : "secp384r1");
+  const size = signature.length / 2;
+  if (!isOnCurve(curve.ec, size, point)) return false;
+  const ecdsa = new ECDSA(toPoint(point), curve);
+  return ecdsa.verify(bufferOf(hash.subarray(0, size)), bufferOf(signature));
+}
+
+function bufferOf(bytes: Uint8Array): ArrayBuffer {
+  return bytes.slice().buffer as ArrayBuffer;
 }
 
 /**

@@ -1,7 +1,7 @@
 // The curve P-256 (FIPS 186-5, SEC 2): its constants and the checks of what comes from elsewhere.
 import { AgentError } from "../../src/errors.js";
 import { element, tag } from "../../src/trust/der.js";
-import { DerReader, toHex } from "./der-reader.js";
+import { DerReader, toHex } from "../../src/trust/der-reader.js";
 
 export const scalarBytes = 32;
 export const pointBytes = 65;

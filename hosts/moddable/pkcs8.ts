@@ -1,7 +1,7 @@
 // P-256 private keys as PKCS#8 PrivateKeyInfo (RFC 5208, RFC 5958) around ECPrivateKey (RFC 5915).
 import { AgentError } from "../../src/errors.js";
 import { bitString, element, objectIdentifier, tag } from "../../src/trust/der.js";
-import { DerReader, toHex } from "./der-reader.js";
+import { DerReader, toHex } from "../../src/trust/der-reader.js";
 import { isScalar, scalarBytes, toBigInt } from "./p256.js";
 
 const ecPublicKey = "2a8648ce3d0201";

@@ -3,10 +3,10 @@ import Curve from "curve";
 import ECDSA from "ecdsa";
 import ECPoint from "ecp";
 import Modular from "modular";
+import { toHex } from "../../src/trust/der-reader.js";
 import { concat, isEqual } from "../../src/util/bytes.js";
 import type { PublicKey } from "./certificate.js";
 import { sha256 } from "./crypto.js";
-import { toHex } from "./der-reader.js";
 import { parseSignature, type Signature, scalarBytes, toBigInt, toBytes } from "./p256.js";
 
 type RsaKey = Extract<PublicKey, { kind: "rsa" }>;

@@ -38,7 +38,7 @@ declare module "mc/config" {
 
 declare module "crypt" {
   export class Digest {
-    constructor(algorithm: "SHA256");
+    constructor(algorithm: "SHA256" | "SHA384" | "SHA512");
     process(...parts: (ArrayBuffer | Uint8Array)[]): ArrayBuffer;
   }
 }
@@ -70,9 +70,15 @@ declare module "ecp" {
 declare module "curve" {
   import type ECPoint from "ecp";
   export default class Curve {
-    constructor(name: "secp256r1");
+    constructor(name: "secp256r1" | "secp384r1");
     readonly G: ECPoint;
-    readonly ec: { mul(point: ECPoint, scalar: bigint): ECPoint };
+    readonly ec: {
+      readonly a: bigint;
+      readonly b: bigint;
+      /** The prime of the field. */
+      readonly m: bigint;
+      mul(point: ECPoint, scalar: bigint): ECPoint;
+    };
   }
 }
 

@@ -1,21 +1,26 @@
 // Keys, signatures and chance on Node: OpenSSL through node:crypto.
 
 import {
+  constants,
   createHash,
   createPrivateKey,
+  createPublicKey,
   sign as ecdsa,
   generateKeyPairSync,
+  type KeyObject,
+  publicEncrypt,
   randomBytes,
+  verify,
 } from "node:crypto";
 import { AgentError } from "../../src/errors.js";
-import type { Crypto } from "../../src/host.js";
+import type { Crypto, CurveName, HashName } from "../../src/host.js";
 
 /** The point is the last 65 bytes of a P-256 SubjectPublicKeyInfo. */
 const pointBytes = 65;
 const maximumRandomBytes = 256;
 
 export function createCrypto(): Crypto {
-  return { random, sha256, generateKeyPair, sign };
+  return { random, digest, generateKeyPair, sign, verifyEcdsa, rsaPublic };
 }
 
 function random(byteLength: number): Uint8Array {
@@ -28,8 +33,48 @@ function random(byteLength: number): Uint8Array {
   return new Uint8Array(randomBytes(byteLength));
 }
 
-function sha256(bytes: Uint8Array): Uint8Array {
-  return new Uint8Array(createHash("sha256").update(bytes).digest());
+function digest(hash: HashName, bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(createHash(opensslName(hash)).update(bytes).digest());
+}
+
+function verifyEcdsa(
+  curve: CurveName,
+  publicPoint: Uint8Array,
+  hash: HashName,
+  message: Uint8Array,
+  r: Uint8Array,
+  s: Uint8Array,
+): boolean {
+  const key = importPoint(curve, publicPoint);
+  if (key === undefined) return false;
+  const signature = Buffer.concat([r, s]);
+  return verify(opensslName(hash), message, { key, dsaEncoding: "ieee-p1363" }, signature);
+}
+
+/** OpenSSL takes only points that are on the curve. */
+function importPoint(curve: CurveName, point: Uint8Array): KeyObject | undefined {
+  const size = (point.length - 1) / 2;
+  const [x, y] = [point.subarray(1, 1 + size), point.subarray(1 + size)].map(toBase64Url);
+  try {
+    return createPublicKey({ key: { kty: "EC", crv: curve, x: x!, y: y! }, format: "jwk" });
+  } catch {
+    // What cannot be imported has signed nothing.
+    return undefined;
+  }
+}
+
+function rsaPublic(modulus: Uint8Array, exponent: Uint8Array, input: Uint8Array): Uint8Array {
+  const jwk = { kty: "RSA", n: toBase64Url(modulus), e: toBase64Url(exponent) };
+  const key = createPublicKey({ key: jwk, format: "jwk" });
+  return new Uint8Array(publicEncrypt({ key, padding: constants.RSA_NO_PADDING }, input));
+}
+
+function toBase64Url(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("base64url");
+}
+
+function opensslName(hash: HashName): string {
+  return hash.replace("-", "").toLowerCase();
 }
 
 function generateKeyPair() {

@@ -7,7 +7,7 @@ import type { Bridge } from "./bridge.js";
 export function createCrypto(bridge: Bridge): Crypto {
   return {
     random: byteLength => bridge.request("crypto.random", [byteLength]).bytes,
-    sha256: bytes => bridge.request("crypto.sha256", [], bytes).bytes,
+    digest: (hash, bytes) => bridge.request("crypto.digest", [hash], bytes).bytes,
     generateKeyPair: () => {
       const { value, bytes } = bridge.request("crypto.generateKeyPair");
       const length = value as number;
@@ -15,5 +15,14 @@ export function createCrypto(bridge: Bridge): Crypto {
     },
     sign: (privateKey, message) =>
       bridge.request("crypto.sign", [privateKey.length], concat([privateKey, message])).bytes,
+    verifyEcdsa: (curve, publicPoint, hash, message, r, s) => {
+      const lengths = [publicPoint.length, r.length, s.length];
+      const bytes = concat([publicPoint, r, s, message]);
+      return bridge.request("crypto.verifyEcdsa", [curve, hash, ...lengths], bytes).value === true;
+    },
+    rsaPublic: (modulus, exponent, input) => {
+      const lengths = [modulus.length, exponent.length];
+      return bridge.request("crypto.rsaPublic", lengths, concat([modulus, exponent, input])).bytes;
+    },
   };
 }

@@ -1,5 +1,6 @@
 // The agent's host interface over the virtual world. One for each boot: the flash stays, all else starts anew.
-import { createECDH, createHash, createPrivateKey, sign } from "node:crypto";
+import { createECDH } from "node:crypto";
+import { createCrypto } from "../../hosts/node/crypto.js";
 import type { Crypto, Host, Timer } from "../../src/host.js";
 import type { VirtualClock } from "./clock.js";
 import type { Flash } from "./flash.js";
@@ -53,8 +54,8 @@ const pkcs8Middle = Buffer.from("a144034200", "hex");
 
 function seededCrypto(random: Random): Crypto {
   return {
+    ...createCrypto(),
     random: byteLength => random.bytes(byteLength),
-    sha256: bytes => new Uint8Array(createHash("sha256").update(bytes).digest()),
     generateKeyPair: () => {
       const ecdh = createECDH("prime256v1");
       const scalar = random.bytes(32);
@@ -64,10 +65,6 @@ function seededCrypto(random: Random): Crypto {
       const publicKey = new Uint8Array(ecdh.getPublicKey());
       const privateKey = new Uint8Array(Buffer.concat([pkcs8Head, scalar, pkcs8Middle, publicKey]));
       return { privateKey, publicKey };
-    },
-    sign: (privateKey, message) => {
-      const key = createPrivateKey({ key: Buffer.from(privateKey), format: "der", type: "pkcs8" });
-      return new Uint8Array(sign("sha256", message, key));
     },
   };
 }

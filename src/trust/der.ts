@@ -1,12 +1,16 @@
-// Distinguished Encoding Rules (X.690), writing only so far: what a certification request needs.
+// Distinguished Encoding Rules (X.690), writing: what a certification request needs. Reading is in der-reader.ts.
 import { concat } from "../util/bytes.js";
 
 export const tag = Object.freeze({
+  boolean: 0x01,
   integer: 0x02,
   bitString: 0x03,
   octetString: 0x04,
+  null: 0x05,
   objectIdentifier: 0x06,
   utf8String: 0x0c,
+  utcTime: 0x17,
+  generalizedTime: 0x18,
   sequence: 0x30,
   set: 0x31,
 });

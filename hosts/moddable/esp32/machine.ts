@@ -1,6 +1,6 @@
 // The ESP32's machine, through functions of ESP-IDF that the manifest names.
 import FFI from "mc/ffi";
-import { toHex } from "skerry/hosts/moddable/der-reader";
+import { toHex } from "skerry/src/trust/der-reader";
 import Time from "time";
 
 interface Native {

@@ -2,7 +2,14 @@
 // The frames are described in ../bridge.ts.
 
 import { AgentError } from "../../../src/errors.js";
-import type { Host, KeyValue, Resolver, TimerHandle } from "../../../src/host.js";
+import type {
+  CurveName,
+  HashName,
+  Host,
+  KeyValue,
+  Resolver,
+  TimerHandle,
+} from "../../../src/host.js";
 import { type Args, Sockets } from "./sockets.js";
 
 export interface Response {
@@ -46,8 +53,17 @@ export class Requests {
         return this.#clearTimer(id);
       case "crypto.random":
         return { bytes: crypto.random(args[0] as number) };
-      case "crypto.sha256":
-        return { bytes: crypto.sha256(bytes) };
+      case "crypto.digest":
+        return { bytes: crypto.digest(args[0] as HashName, bytes) };
+      case "crypto.verifyEcdsa": {
+        const [curve, hash, ...lengths] = args as [CurveName, HashName, ...number[]];
+        const [point, r, s, message] = split(bytes, lengths) as Four;
+        return { value: crypto.verifyEcdsa(curve, point, hash, message, r, s) };
+      }
+      case "crypto.rsaPublic": {
+        const [modulus, exponent, input] = split(bytes, args as number[]) as Four;
+        return { bytes: crypto.rsaPublic(modulus, exponent, input) };
+      }
       case "crypto.generateKeyPair": {
         const { privateKey, publicKey } = crypto.generateKeyPair();
         return { value: privateKey.length, bytes: Buffer.concat([privateKey, publicKey]) };
@@ -141,6 +157,19 @@ export class Requests {
     if (store === undefined) throw new AgentError("agent/fault", `XS guest: no store ${id}`);
     return store;
   }
+}
+
+type Four = [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
+
+/** The pieces of the given lengths, and what is left. */
+function split(bytes: Uint8Array, lengths: readonly number[]): Uint8Array[] {
+  const pieces: Uint8Array[] = [];
+  let at = 0;
+  for (const length of lengths) {
+    pieces.push(bytes.slice(at, at + length));
+    at += length;
+  }
+  return [...pieces, bytes.slice(at)];
 }
 
 /** What of an error crosses the bridge: name, message, code. */

@@ -3,7 +3,7 @@
 import { provisioningFilters, shadowFilters } from "./cloud/topics.js";
 import { Link, type LinkIdentity } from "./connection/link.js";
 import { AgentError } from "./errors.js";
-import type { TimerHandle } from "./host.js";
+import type { KeyValue, TimerHandle } from "./host.js";
 import { limits } from "./limits.js";
 import type { QoS } from "./mqtt/packet.js";
 import { Session } from "./mqtt/session.js";
@@ -35,11 +35,15 @@ export class Agent {
   readonly #options: CheckedOptions;
   readonly #link: Link;
   readonly #requests: Requests;
+  /** The PUBACK of the telemetry that is in flight. */
+  readonly #delivery: Requests;
+  #store: KeyValue | undefined;
   readonly #queue = new TelemetryQueue();
   #provisioner: Provisioner | undefined;
   #follower: Follower | undefined;
   #identity: LinkIdentity | undefined;
   #isOpen = false;
+  #isWanted = false;
   #retry: TimerHandle | undefined;
   #observerFault: unknown;
 
@@ -49,21 +53,24 @@ export class Agent {
     const enter = (work: () => void) => this.#enter(work);
     this.#options = checked;
     this.#requests = new Requests(checked.host.timer, enter);
+    this.#delivery = new Requests(checked.host.timer, enter);
     this.telemetry = {
       send: (channel, readings, more) => this.#send(channel, readings, more?.QoS ?? 1),
     };
     this.#link = new Link(checked, {
       enter,
       identity: () => this.#identityToUse(),
-      onDialing: ({ as }, attempt) => this.#emit({ type: "connecting", as, attempt }),
+      onDialing: ({ as }, attempt) => {
+        this.#endLink();
+        this.#emit({ type: "connecting", as, attempt });
+      },
       onOnline: ({ as, clientId }, sessionPresent) => {
         this.#requests.expect(() => this.#link.drop(notSubscribed()));
         this.#emit({ type: "online", as, clientId, sessionPresent });
       },
       onLost: (error, retryInMs) => this.#onLost(error, retryInMs),
       onStopped: () => {
-        this.#requests.answered();
-        this.#follower?.event({ type: "lost" });
+        this.#endLink();
         this.#emit({ type: "stopped" });
       },
     });
@@ -95,7 +102,10 @@ export class Agent {
     const settings = new Settings<S>(
       schema,
       () => follower.values,
-      values => this.#enter(() => follower.event({ type: "changed", values })),
+      values => {
+        if (!follower.isOpen) throw new AgentError("agent/options", "settings are set after start");
+        this.#enter(() => follower.event({ type: "changed", values }));
+      },
     );
     this.#follower = follower;
     return settings;
@@ -103,18 +113,21 @@ export class Agent {
 
   /** Reads what storage holds and connects. A second call does nothing while running. */
   start(): void {
+    this.#isWanted = true;
     this.#enter(() => {
       if (!this.#isOpen) this.#open();
-      this.#link.start();
+      if (this.#isWanted) this.#link.start();
     });
     // Storage refused: nothing can be kept, so nothing is begun, and the same is tried again later.
     const { timer } = this.#options.host;
     timer.clear(this.#retry);
-    this.#retry = this.#isOpen ? undefined : timer.set(() => this.start(), limits.stableMs);
+    this.#retry =
+      this.#isOpen || !this.#isWanted ? undefined : timer.set(() => this.start(), limits.stableMs);
   }
 
   /** Ends the link in good order; status "stopped" follows. `start` goes on. */
   stop(): void {
+    this.#isWanted = false;
     this.#options.host.timer.clear(this.#retry);
     this.#enter(() => this.#link.stop());
   }
@@ -144,7 +157,8 @@ export class Agent {
 
   #open(): void {
     const { host, claim } = this.#options;
-    const store = host.keyValue.open({ path: "skerry" });
+    this.#store ??= host.keyValue.open({ path: "skerry" });
+    const store = this.#store;
     const shared = {
       store,
       requests: this.#requests,
@@ -203,12 +217,31 @@ export class Agent {
       );
     return new Session(filters, {
       onMessage: (topic, payload) => part?.onMessage(topic, payload),
-      onOversize: (topic, byteLength) => this.#fault(tooLong(topic, byteLength)),
+      onOversize: (topic, byteLength) => {
+        // Its answer was too long: the shadow is not followed until the next connect, all else goes on.
+        if (!isClaim) this.#unfollow();
+        this.#fault(tooLong(topic, byteLength));
+      },
       onSubscribed: () => this.#onSubscribed(isClaim),
-      onRefused: topic =>
-        this.#fault(new AgentError("mqtt/subscribe", `SUBSCRIBE ${topic}: refused`)),
+      onRefused: topic => this.#onRefused(topic, isClaim),
       onRoom: () => this.#drain(),
     });
+  }
+
+  /** Without a reply topic the claim can do nothing; a device has its telemetry. */
+  #onRefused(topic: string, isClaim: boolean): void {
+    const error = new AgentError("mqtt/subscribe", `SUBSCRIBE ${topic}: refused`);
+    if (isClaim) {
+      this.#link.drop(error);
+      return;
+    }
+    this.#unfollow();
+    this.#fault(error);
+  }
+
+  #unfollow(): void {
+    this.#requests.answered();
+    this.#follower?.event({ type: "lost" });
   }
 
   #onSubscribed(isClaim: boolean): void {
@@ -219,12 +252,18 @@ export class Agent {
     }
     this.#provisioner?.event({ type: "held" });
     this.#follower?.event({ type: "subscribed" });
+    if (this.#identity!.session.inFlight > 0) this.#expectDelivery();
   }
 
   #onLost(error: AgentError, retryInMs: number): void {
-    this.#requests.answered();
-    this.#follower?.event({ type: "lost" });
+    this.#endLink();
+    if (this.#identity?.as === "device") this.#provisioner?.onLost(error);
     this.#emit({ type: "offline", error, retryInMs });
+  }
+
+  #endLink(): void {
+    this.#delivery.answered();
+    this.#unfollow();
   }
 
   #send(channel: string, readings: Readings, QoS: QoS): void {
@@ -247,10 +286,19 @@ export class Agent {
         payload,
         QoS,
         keep: true,
-        onAcknowledged: () =>
-          this.#emit({ type: "telemetry", channel, byteLength: payload.length, dropped }),
+        onAcknowledged: () => {
+          this.#delivery.answered();
+          if (identity.session.inFlight > 0) this.#expectDelivery();
+          this.#emit({ type: "telemetry", channel, byteLength: payload.length, dropped });
+        },
       });
+      if (QoS === 1 && !this.#delivery.isExpecting) this.#expectDelivery();
     }
+  }
+
+  #expectDelivery(): void {
+    const error = new AgentError("mqtt/unacknowledged", "MQTT: no PUBACK in time");
+    this.#delivery.expect(() => this.#link.drop(error));
   }
 }
 

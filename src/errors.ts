@@ -34,6 +34,8 @@ export const errorCodes = Object.freeze({
   "mqtt/packet": "protocol",
   "mqtt/refused": "refused",
   "mqtt/subscribe": "refused",
+  "mqtt/unacknowledged": "timeout",
+  "mqtt/unanswered": "network",
   "provisioning/rejected": "refused",
   "provisioning/response": "protocol",
   "provisioning/timeout": "timeout",

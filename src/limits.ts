@@ -37,4 +37,6 @@ export const limits = Object.freeze({
   drainMs: 2000,
   /** Refusals of RegisterThing before the certificate is given up and a new one asked for. */
   registerAttempts: 3,
+  /** Refused connections as a new identity that never held a session, before the claim earns another. */
+  adoptAttempts: 5,
 });

@@ -20,10 +20,19 @@ export class Requests {
     session.publish({ topic, payload, QoS: 1 });
   }
 
+  /** Whether something is waited for. */
+  get isExpecting(): boolean {
+    return this.#deadline !== undefined;
+  }
+
   /** Something has to come within the time for a reply; `answered` when it is here. */
   expect(onTimeout: () => void): void {
     this.answered();
-    this.#deadline = this.#timer.set(() => this.#enter(onTimeout), limits.replyMs);
+    const onDue = () => {
+      this.#deadline = undefined;
+      this.#enter(onTimeout);
+    };
+    this.#deadline = this.#timer.set(onDue, limits.replyMs);
   }
 
   /** The answer is here, or nobody waits for it any more. */

@@ -3,7 +3,7 @@ import { AgentError } from "./errors.js";
 import { faultOf, type Schema, type Values } from "./shadow/schema.js";
 
 export class Settings<S extends Schema = Schema> {
-  /** Called with just the values the cloud changed, after they are saved. */
+  /** Called with just the values that changed: at `start` those that storage holds, then those the cloud wants, after they are saved. */
   onChange: ((changed: Partial<Values<S>>) => void) | undefined;
   readonly schema: S;
   readonly #values: () => Values;
@@ -21,13 +21,15 @@ export class Settings<S extends Schema = Schema> {
   }
 
   /**
-   * Sets values on the device itself, saves them and reports them.
+   * Sets values on the device itself, saves them and reports them. A desired value of the cloud's that differs wins again as
+   * soon as the shadow is next read.
    *
-   * @throws AgentError "agent/options" for a name or a value the schema does not allow; nothing is changed then
+   * @throws AgentError "agent/options" for a name or a value the schema does not allow; nothing is changed then. The same before `start`:
+   *         what storage holds is not known yet.
    */
   set(values: Partial<Values<S>>): void {
     for (const name of Object.keys(values)) {
-      const setting = this.schema[name];
+      const setting = Object.hasOwn(this.schema, name) ? this.schema[name] : undefined;
       const fault = setting
         ? faultOf(setting, values[name] as string | number | boolean)
         : "is not declared";

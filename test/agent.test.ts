@@ -321,7 +321,9 @@ function publishBytes(suffix: string, payload: string | Buffer): Uint8Array {
 
 for (const [what, bytes] of evil) {
   test(`${what} ends in a protocol error and a closed link, and the agent dials again`, async t => {
-    const { agent, broker, clock, seen } = world();
+    const { agent, broker, clock, seen } = world(
+      withShadow('{"state":{},"version":1,"clientToken":"TOKEN"}'),
+    );
     const settings = agent.settings(following());
     agent.start();
     await clock.run(1000);
@@ -357,7 +359,7 @@ test("a message too long to keep is read to its end, acknowledged and reported",
   t.is(seen("offline").length, 0);
 });
 
-test("a refused filter is reported and not taken for granted", async t => {
+test("nothing is asked of the shadow while its answers could not be heard", async t => {
   const { agent, broker, clock, seen } = world((packet, link) => {
     if (packet.cmd !== "subscribe") return obliging(packet, link);
     const granted = packet.subscriptions.map(({ topic }) => (topic.endsWith("delta") ? 0x80 : 1));
@@ -402,21 +404,126 @@ test("an observer that throws does not stop the agent", async t => {
   t.is((agent.observerFault as Error).message, "observer");
 });
 
-test("a SUBACK that never comes, or refuses, drops the link after its time, and the agent tries again", async t => {
-  for (const refuses of [false, true]) {
-    const { agent, broker, clock, seen } = world((packet, link) => {
-      if (packet.cmd !== "subscribe") return obliging(packet, link);
-      const granted = packet.subscriptions.map(() => 0x80);
-      if (refuses) link.reply({ cmd: "suback", messageId: packet.messageId!, granted });
-    });
-    agent.settings(following());
-    agent.start();
-    await clock.run(16_000);
-    const [offline] = seen("offline");
-    t.is(offline?.type === "offline" && offline.error.code, "connection/timeout");
+test("a SUBACK that never comes drops the link after its time, and the agent tries again", async t => {
+  const { agent, broker, clock, seen } = world((packet, link) => {
+    if (packet.cmd !== "subscribe") obliging(packet, link);
+  });
+  agent.settings(following());
+  agent.start();
+  await clock.run(16_000);
+  const [offline] = seen("offline");
+  t.is(offline?.type === "offline" && offline.error.code, "connection/timeout");
+  await clock.run(60_000);
+  t.true(broker.all("connect").length >= 3);
+});
+
+test("a refused filter costs the shadow, not the link and its telemetry", async t => {
+  const { agent, broker, clock, seen } = world((packet, link) => {
+    if (packet.cmd !== "subscribe") return obliging(packet, link);
+    const granted = packet.subscriptions.map(({ topic }) => (topic.endsWith("delta") ? 0x80 : 1));
+    link.reply({ cmd: "suback", messageId: packet.messageId!, granted });
+  });
+  agent.settings(following());
+  agent.start();
+  for (let i = 0; i < 60; i++) {
+    agent.telemetry.send("c", { i });
     await clock.run(60_000);
-    t.true(broker.all("connect").length >= 3);
   }
+  t.is(broker.all("connect").length, 1);
+  t.is(seen("telemetry").length, 60);
+  const [fault] = seen("fault");
+  t.is(fault?.type === "fault" && fault.error.code, "mqtt/subscribe");
+});
+
+test("without a PUBACK the link is given up, and what was in flight goes over the next", async t => {
+  const { agent, broker, clock, seen } = world((packet, link) => {
+    if (packet.cmd !== "publish" || link.index > 0) obliging(packet, link);
+  });
+  agent.start();
+  await clock.run(1000);
+  agent.telemetry.send("c", { a: 1 });
+  await clock.run(16_000);
+  const [offline] = seen("offline");
+  t.is(offline?.type === "offline" && offline.error.code, "mqtt/unacknowledged");
+  await clock.run(5000);
+  t.is(broker.all("publish").length, 2);
+  t.is(seen("telemetry").length, 1);
+});
+
+test("a CONNECT that is answered by closing is told apart from a link that broke", async t => {
+  const { agent, clock, seen } = world((packet, link) => {
+    if (packet.cmd === "connect") link.close();
+  });
+  agent.start();
+  await clock.run(1000);
+  const [offline] = seen("offline");
+  t.is(offline?.type === "offline" && offline.error.code, "mqtt/unanswered");
+});
+
+test("stored settings are told to the product at the next start; before it none can be set", async t => {
+  const script = withShadow(
+    '{"state":{"desired":{"seconds":9}},"version":4,"clientToken":"TOKEN"}',
+  );
+  const { agent, clock, options } = world(script);
+  const first = agent.settings(following());
+  t.throws(() => first.set({ seconds: 7 }), { message: /settings are set after start/ });
+  agent.start();
+  await clock.run(2000);
+  agent.stop();
+  await clock.run(2000);
+
+  const again = new Agent(options);
+  const settings = again.settings(following());
+  const changes: unknown[] = [];
+  settings.onChange = changed => changes.push(changed);
+  again.start();
+  t.deepEqual(changes, [{ seconds: 9 }]);
+  await clock.run(2000);
+  t.deepEqual(changes, [{ seconds: 9 }], "and not again by the document");
+  t.throws(() => settings.set({ toString: 5 } as never), { message: /toString is not declared/ });
+});
+
+test("an update that was refused for a passing reason is sent again", async t => {
+  let refusals = 0;
+  const { agent, broker, clock, seen } = world((packet, link) => {
+    if (packet.cmd !== "publish" || !packet.topic.includes("/shadow/"))
+      return obliging(packet, link);
+    obliging(packet, link);
+    const { clientToken } = JSON.parse(String(packet.payload));
+    const isRefused = packet.topic.endsWith("update") && refusals++ === 0;
+    const payload = isRefused
+      ? JSON.stringify({ code: 500, message: "Internal service failure", clientToken })
+      : JSON.stringify({ state: {}, version: 1, clientToken });
+    const topic = `${packet.topic}/${isRefused ? "rejected" : "accepted"}`;
+    link.reply({ cmd: "publish", topic, payload, qos: 0, dup: false, retain: false });
+  });
+  agent.settings(following());
+  agent.start();
+  await clock.run(5000);
+  t.is(broker.all("publish").filter(({ topic }) => topic.endsWith("update")).length, 2);
+  t.is(seen("offline").length, 0);
+});
+
+test("two writers that refuse each other's updates do not race for ever", async t => {
+  const { agent, broker, clock, seen } = world((packet, link) => {
+    obliging(packet, link);
+    if (packet.cmd !== "publish" || !packet.topic.includes("/shadow/")) return;
+    const { clientToken } = JSON.parse(String(packet.payload));
+    const isUpdate = packet.topic.endsWith("update");
+    const payload = isUpdate
+      ? JSON.stringify({ code: 409, message: "Version conflict", clientToken })
+      : JSON.stringify({ state: {}, version: 1, clientToken });
+    const topic = `${packet.topic}/${isUpdate ? "rejected" : "accepted"}`;
+    link.reply({ cmd: "publish", topic, payload, qos: 0, dup: false, retain: false });
+  });
+  agent.settings(following());
+  agent.start();
+  await clock.run(600_000);
+  t.true(
+    broker.all("publish").length < 100,
+    `${broker.all("publish").length} requests in ten minutes`,
+  );
+  t.true(seen("offline").length >= 3);
 });
 
 test("stopping and starting from inside any status leaves one link and no timer", async t => {

@@ -159,7 +159,7 @@ class Reader {
   #skipStart(open: boolean[], depth: number): boolean {
     const first = this.#peek();
     if (first !== openBrace && first !== openBracket) {
-      this.#scalar();
+      this.#skipScalar();
       return false;
     }
     if (depth + open.length >= limits.jsonDepth)
@@ -191,6 +191,14 @@ class Reader {
     return this.#number();
   }
 
+  /** As `#scalar`, without making a value of it: how long a number is or how large matters to nobody then. */
+  #skipScalar(): void {
+    const first = this.#peek();
+    const isWord = first === quote || first === 116 || first === 102 || first === 110;
+    if (isWord) this.#scalar();
+    else this.#passNumber();
+  }
+
   #word<T>(word: string, value: T): T {
     for (let i = 0; i < word.length; i++) {
       if (this.#bytes[this.#at + i] !== word.charCodeAt(i)) this.#fail("not a JSON value");
@@ -201,14 +209,35 @@ class Reader {
 
   #number(): number {
     const start = this.#at;
-    while (this.#at < this.#bytes.length && isNumberByte(this.#bytes[this.#at]!)) this.#at++;
-    if (this.#at - start > 40) this.#fail(`number of ${this.#at - start} characters`);
+    this.#passNumber();
+    const length = this.#at - start;
+    if (length > 40) this.#fail(`number of ${length} characters`);
     const text = fromUtf8(this.#bytes, start, this.#at);
-    if (!/^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$/.test(text))
-      this.#fail("not a JSON value");
     const value = Number(text);
     if (!Number.isFinite(value)) this.#fail(`number ${text} is out of range`);
     return value;
+  }
+
+  /** RFC 8259 section 6. */
+  #passNumber(): void {
+    if (this.#bytes[this.#at] === 45) this.#at++;
+    if (this.#bytes[this.#at] === 48) this.#at++;
+    else this.#digits();
+    if (this.#bytes[this.#at] === 46) {
+      this.#at++;
+      this.#digits();
+    }
+    if (((this.#bytes[this.#at] ?? 0) | 32) !== 101) return;
+    this.#at++;
+    const sign = this.#bytes[this.#at];
+    if (sign === 43 || sign === 45) this.#at++;
+    this.#digits();
+  }
+
+  #digits(): void {
+    const start = this.#at;
+    while (isDigit(this.#bytes[this.#at])) this.#at++;
+    if (this.#at === start) this.#fail("not a JSON value");
   }
 
   #string(): string {
@@ -300,10 +329,8 @@ function isSpace(byte: number): boolean {
   return byte === 32 || byte === 10 || byte === 13 || byte === 9;
 }
 
-function isNumberByte(byte: number): boolean {
-  return (
-    (byte >= 48 && byte <= 57) || byte === 45 || byte === 43 || byte === 46 || (byte | 32) === 101
-  );
+function isDigit(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= 48 && byte <= 57;
 }
 
 /** What `writeJson` takes. A member that is undefined is left out. */

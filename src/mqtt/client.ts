@@ -318,9 +318,17 @@ export class MQTTClient implements MQTTClientLike {
 
   #fail(error: unknown): void {
     if (this.#state === "closed") return;
+    const wasAsked = this.#state === "connecting" && isLost(error);
     this.close();
-    this.#options.onError(error);
+    // How AWS answers a certificate or policy it does not accept.
+    const unanswered = () =>
+      new AgentError("mqtt/unanswered", "MQTT: closed instead of a CONNACK", { cause: error });
+    this.#options.onError(wasAsked ? unanswered() : error);
   }
+}
+
+function isLost(error: unknown): boolean {
+  return error instanceof AgentError && error.code === "connection/lost";
 }
 
 function reasonOf(cause: unknown): string {

@@ -80,6 +80,11 @@ export class Session {
     );
   }
 
+  /** QoS 1 messages without their PUBACK. */
+  get inFlight(): number {
+    return this.#inFlight.size;
+  }
+
   /** Whether a publish would be sent on without waiting. */
   get hasRoom(): boolean {
     return (

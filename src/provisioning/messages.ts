@@ -1,8 +1,9 @@
 // Fleet provisioning's messages and the stored record, as bytes.
 import { readJson, writeJson } from "../codec/json.js";
 import { AgentError } from "../errors.js";
+import type { KeyPair } from "../host.js";
 import { parsePem, toPem } from "../trust/pem.js";
-import { fromBase64, toBase64, toUtf8 } from "../util/bytes.js";
+import { fromBase64, isEqual, toBase64, toUtf8 } from "../util/bytes.js";
 import { deepFreeze } from "../util/machine.js";
 import type { ProvisioningEvent, ProvisioningRecord } from "./provisioning.js";
 import { type ProvisioningState, provisioningTable } from "./table.js";
@@ -25,18 +26,33 @@ const certifiedShape = deepFreeze({
 } as const);
 
 /** CreateCertificateFromCsr, accepted. @throws AgentError "provisioning/response", "codec/json", "trust/pem" */
-export function parseCertified(payload: Uint8Array): ProvisioningEvent {
+export function parseCertified(payload: Uint8Array, keyPair: KeyPair): ProvisioningEvent {
   const reply = readJson(payload, certifiedShape, "create-from-csr/accepted");
   const { certificateId, certificatePem, certificateOwnershipToken } = reply;
   if (!certificateId || !certificatePem || !certificateOwnershipToken) {
     throw new AgentError("provisioning/response", "create-from-csr/accepted: a member is missing");
   }
+  const certificates = parsePem(certificatePem, "CERTIFICATE", "create-from-csr/accepted");
+  if (!includes(certificates[0]!, keyPair.publicKey)) {
+    throw new AgentError(
+      "provisioning/response",
+      "create-from-csr/accepted: the certificate is not for this device's key",
+    );
+  }
   return {
     type: "certified",
-    certificates: parsePem(certificatePem, "CERTIFICATE", "create-from-csr/accepted"),
+    certificates,
     certificateId,
     ownershipToken: certificateOwnershipToken,
   };
+}
+
+/** Whether `part` stands anywhere in `bytes`. */
+function includes(bytes: Uint8Array, part: Uint8Array): boolean {
+  for (let at = 0; at + part.length <= bytes.length; at++) {
+    if (isEqual(bytes.subarray(at, at + part.length), part)) return true;
+  }
+  return false;
 }
 
 const registeredShape = deepFreeze({ thingName: "string" } as const);
@@ -47,7 +63,7 @@ export function parseRegistered(payload: Uint8Array): ProvisioningEvent {
   if (!thingName || !/^[a-zA-Z0-9:_-]{1,128}$/.test(thingName)) {
     throw new AgentError(
       "provisioning/response",
-      `provision/accepted: thing name ${writeJson(thingName ?? null)}`,
+      `provision/accepted: thing name ${writeJson(thingName?.slice(0, 64) ?? null)}`,
     );
   }
   return { type: "registered", thingName };
@@ -65,7 +81,7 @@ export function parseRejected(payload: Uint8Array, request: string): Provisionin
     rejectedShape,
     `${request}/rejected`,
   );
-  const reason = `${statusCode ?? "?"} ${errorCode ?? "?"}: ${errorMessage ?? "no reason given"}`;
+  const reason = `${statusCode ?? "?"} ${errorCode ?? "?"}: ${errorMessage?.slice(0, 200) ?? "no reason given"}`;
   return {
     type: "rejected",
     error: new AgentError("provisioning/rejected", `${request}: ${reason}`),
@@ -123,8 +139,10 @@ export function parseRecord(bytes: Uint8Array): ProvisioningRecord {
       certificates,
       certificateId: textOf(stored.certificateId, "certificateId"),
     };
-    if (state !== "certified")
-      return { ...record, thingName: textOf(stored.thingName, "thingName") };
+    const refusals = stored.refusals ?? 0;
+    if (state !== "certified") {
+      return { ...record, thingName: textOf(stored.thingName, "thingName"), refusals };
+    }
     return {
       ...record,
       ownershipToken: textOf(stored.token, "token"),

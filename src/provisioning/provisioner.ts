@@ -57,7 +57,9 @@ export class Provisioner {
       return parseRecord(new Uint8Array(stored));
     } catch (error) {
       // Nothing is thrown away: what could not be read is kept aside, and the claim earns a new identity.
-      store.write("identity.bad", new Uint8Array(stored));
+      this.#attempt("identity.bad could not be kept", () =>
+        store.write("identity.bad", new Uint8Array(stored)),
+      );
       emit({ type: "fault", error: error as AgentError });
       return notProvisioned;
     }
@@ -66,11 +68,22 @@ export class Provisioner {
   event(event: ProvisioningEvent): void {
     const { record, effects } = step(this.#record, event);
     if (record !== this.#record) {
-      this.#options.store.write("identity", encodeRecord(record));
+      this.#save(record, event);
       this.#record = record;
       this.#tell(event);
     }
     for (const effect of effects) this.#perform(effect);
+  }
+
+  /** That an identity has proved itself can be found out again; everything else must be in flash before it is acted upon. */
+  #save(record: ProvisioningRecord, event: ProvisioningEvent): void {
+    try {
+      this.#options.store.write("identity", encodeRecord(record));
+    } catch (cause) {
+      const error = new AgentError("storage/write", "identity: not saved", { cause });
+      if (event.type !== "held") throw error;
+      this.#options.emit({ type: "fault", error });
+    }
   }
 
   #tell(event: ProvisioningEvent): void {
@@ -87,6 +100,8 @@ export class Provisioner {
       case "makeKey":
         return this.event({ type: "keyMade", keyPair: host.crypto.generateKeyPair() });
       case "requestCertificate":
+        // A flash that would not keep the certificate is found out before one is asked for.
+        this.#save(this.#record, { type: "ready" });
         return this.#request(createCertificateTopic, certificateRequest(this.#csr()));
       case "register": {
         const request = registerRequest(this.#record.ownershipToken!, claim.parameters);
@@ -95,9 +110,21 @@ export class Provisioner {
       case "adopt":
         return onAdopt();
       case "forgetClaim":
-        return claim.forgetClaim?.();
+        return this.#attempt("identity.forgetClaim threw", () => claim.forgetClaim?.());
       case "drop":
         return onDrop(effect.error);
+    }
+  }
+
+  /** What may fail without keeping the device from its link. */
+  #attempt(message: string, work: () => void): void {
+    try {
+      work();
+    } catch (cause) {
+      this.#options.emit({
+        type: "fault",
+        error: new AgentError("agent/fault", message, { cause }),
+      });
     }
   }
 
@@ -121,8 +148,25 @@ export class Provisioner {
     const isRegister = topic.startsWith(provisionTopic(claim.template));
     if (this.#record.state !== (isRegister ? "certified" : "keyed")) return;
     requests.answered();
-    if (topic.endsWith("/rejected")) {
-      this.event(parseRejected(payload, isRegister ? "provision" : "create-from-csr"));
-    } else this.event(isRegister ? parseRegistered(payload) : parseCertified(payload));
+    this.event(this.#parse(topic, payload, isRegister));
+  }
+
+  /** A reply that cannot be used counts as a refusal: it is spaced and bounded like one. */
+  #parse(topic: string, payload: Uint8Array, isRegister: boolean): ProvisioningEvent {
+    try {
+      if (topic.endsWith("/rejected")) {
+        return parseRejected(payload, isRegister ? "provision" : "create-from-csr");
+      }
+      return isRegister ? parseRegistered(payload) : parseCertified(payload, this.#record.keyPair!);
+    } catch (error) {
+      if (error instanceof AgentError) return { type: "rejected", error };
+      throw error;
+    }
+  }
+
+  /** The link as the own identity ended before the identity had ever held a session. */
+  onLost(error: AgentError): void {
+    const isAnswer = error.code === "mqtt/refused" || error.code === "mqtt/unanswered";
+    if (this.#record.state === "registered" && isAnswer) this.event({ type: "rejected", error });
   }
 }

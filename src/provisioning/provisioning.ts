@@ -102,15 +102,16 @@ function resumed(record: ProvisioningRecord): ProvisioningRecord {
     : { ...record, refusals };
 }
 
-/** After some refusals the certificate is given up: its token may have expired, and the service deletes it then. */
+/** After some refusals, of RegisterThing or of the own identity that has never held a session, the certificate is given up: its token may have expired, and the service deletes it then. */
 function rejected(
   record: ProvisioningRecord,
   error: AgentError,
 ): Step<ProvisioningRecord, ProvisioningEffect> {
-  const effects: readonly ProvisioningEffect[] = [{ type: "drop", error }];
-  if (record.state !== "certified") return { record, effects };
+  const isOwn = record.state === "registered";
+  const effects: readonly ProvisioningEffect[] = isOwn ? [] : [{ type: "drop", error }];
+  if (record.state === "keyed") return { record, effects };
   const refusals = (record.refusals ?? 0) + 1;
-  if (refusals >= limits.registerAttempts)
+  if (refusals >= (isOwn ? limits.adoptAttempts : limits.registerAttempts))
     return { record: { state: "keyed", keyPair: record.keyPair! }, effects };
   return { record: { ...record, refusals }, effects };
 }

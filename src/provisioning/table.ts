@@ -24,6 +24,6 @@ export const provisioningTable: Table<ProvisioningState, ProvisioningEventName> 
     registered: "registered",
     rejected: "certified",
   },
-  registered: { begun: "registered", held: "provisioned" },
+  registered: { begun: "registered", rejected: "registered", held: "provisioned" },
   provisioned: { begun: "provisioned", held: "provisioned" },
 });

@@ -16,7 +16,7 @@ import {
   type Reply,
   updateRequest,
 } from "./messages.js";
-import type { Schema, Values } from "./schema.js";
+import type { Schema, Value, Values } from "./schema.js";
 import {
   type ShadowEffect,
   type ShadowEvent,
@@ -65,6 +65,22 @@ export class Follower {
       const message = "settings: the stored values cannot be read, defaults are used";
       wiring.emit({ type: "fault", error: new AgentError("storage/damaged", message, { cause }) });
     }
+    this.#tellStored(wiring);
+  }
+
+  /** The product starts from its defaults: what differs from them is news to it. */
+  #tellStored(wiring: FollowerWiring): void {
+    const stored: Record<string, Value> = {};
+    for (const name of Object.keys(this.#schema)) {
+      const value = this.values[name]!;
+      if (value !== this.#schema[name]!.default) stored[name] = value;
+    }
+    if (Object.keys(stored).length > 0) this.#tell(stored, wiring);
+  }
+
+  /** Whether what storage holds is known. */
+  get isOpen(): boolean {
+    return this.#wiring !== undefined;
   }
 
   event(event: ShadowEvent): void {
@@ -119,6 +135,10 @@ export class Follower {
 
   #apply(changed: Values, wiring: FollowerWiring): void {
     wiring.emit({ type: "settings", changed, version: this.#record.version });
+    this.#tell(changed, wiring);
+  }
+
+  #tell(changed: Values, wiring: FollowerWiring): void {
     try {
       this.#onChange(changed);
     } catch (cause) {
@@ -134,7 +154,11 @@ export class Follower {
 
   onMessage(topic: string, payload: Uint8Array): void {
     const suffix = topic.slice(shadowTopic(this.#wiring!.thingName(), "").length);
-    if (suffix === "update/delta") return this.event(parseDelta(payload, this.#schema));
+    if (suffix === "update/delta") {
+      // While the document is on its way a delta is old news, and what stands in it of no interest.
+      if (this.#record.state !== "following") return;
+      return this.event(parseDelta(payload, this.#schema));
+    }
     if (suffix === "get/accepted") this.#answered(parseDocument(payload, this.#schema));
     else if (suffix === "get/rejected") this.#answered(parseRejected(payload, "get"));
     else if (suffix === "update/accepted") this.#answered(parseAccepted(payload));

@@ -81,8 +81,11 @@ export function parseRejected(payload: Uint8Array, request: "get" | "update"): R
 
 function rejection(request: "get" | "update", reply: Read<typeof rejectedShape>): ShadowEvent {
   if (request === "get" && reply.code === 404) return { type: "absent" };
-  if (request === "update" && reply.code === 409) return { type: "conflict" };
-  const reason = `${reply.code ?? "?"}: ${reply.message ?? "no reason given"}`;
+  // Version conflict, throttled, or the service's own trouble: begin again from what the cloud has.
+  const code = reply.code ?? 0;
+  if (request === "update" && (code === 409 || code === 429 || code >= 500))
+    return { type: "conflict" };
+  const reason = `${reply.code ?? "?"}: ${reply.message?.slice(0, 200) ?? "no reason given"}`;
   return {
     type: "rejected",
     error: new AgentError("shadow/rejected", `shadow ${request}: ${reason}`),

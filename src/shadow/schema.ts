@@ -47,12 +47,19 @@ export function faultOf(setting: Setting, value: Scalar | typeof unsupported): s
     case "string": {
       if (typeof value !== "string") return "is not a string";
       const most = setting.maxLength ?? 64;
-      const length = [...value].length;
+      const points = [...value];
+      const { length } = points;
+      if (points.some(isUnpaired)) return "has an unpaired surrogate";
       return length > most ? `has ${length} characters, at most ${most} are taken` : undefined;
     }
     default:
       return faultOfNumber(setting, value);
   }
+}
+
+function isUnpaired(character: string): boolean {
+  const point = character.codePointAt(0)!;
+  return point >= 0xd800 && point <= 0xdfff;
 }
 
 function faultOfNumber(
@@ -76,7 +83,7 @@ export function checkSchema(schema: Schema): void {
     );
   }
   for (const name of names) {
-    if (!/^[a-zA-Z][a-zA-Z0-9_]{0,63}$/.test(name) || name === "constructor") {
+    if (!/^[a-zA-Z][a-zA-Z0-9_]{0,63}$/.test(name) || name in {}) {
       throw new AgentError("agent/options", `settings: "${name}" cannot be a name`);
     }
     const fault = faultOf(schema[name]!, schema[name]!.default);

@@ -67,18 +67,21 @@ export function step(schema: Schema, record: ShadowRecord, event: ShadowEvent): 
       };
     case "document": {
       const { reported, version } = event;
-      return converge(
-        schema,
-        { ...next, reported, version, updating: undefined, failures: 0 },
-        event.desired,
+      return settled(
+        converge(schema, { ...next, reported, version, updating: undefined }, event.desired),
       );
     }
     case "absent":
       return report({ ...next, reported: {}, updating: undefined, failures: 0 }, []);
     case "delta":
-      if (record.state === "reading" || event.version < record.version)
-        return { record: next, effects: [] };
-      return converge(schema, { ...next, version: event.version }, event.desired);
+      if (record.state !== "following") return { record: next, effects: [] };
+      // Older than what is known: late, or the shadow was made anew. Only the document can tell.
+      if (event.version < record.version) return read(next);
+      return converge(
+        schema,
+        { ...next, version: event.version, reported: without(record.reported, event.desired) },
+        event.desired,
+      );
     case "changed":
       return report({ ...next, values: { ...record.values, ...event.values } }, []);
     case "accepted":
@@ -98,7 +101,7 @@ export function step(schema: Schema, record: ShadowRecord, event: ShadowEvent): 
     case "timeout":
       return readAgain(next, new AgentError("shadow/timeout", "shadow: no answer"));
     case "rejected":
-      // A report the cloud refuses is not repeated unchanged; a refused read is a refused connection.
+      // A report the cloud refuses for good is not repeated unchanged; a refused read is a refused connection.
       if (state === "reading") return readAgain(next, event.error);
       return {
         record: {
@@ -109,6 +112,18 @@ export function step(schema: Schema, record: ShadowRecord, event: ShadowEvent): 
         effects: [{ type: "report", error: event.error }],
       };
   }
+}
+
+/** Failures are over when nothing is left to report; until then they go on counting, or two writers would race for ever. */
+function settled({ record, effects }: Result): Result {
+  return { record: record.updating ? record : { ...record, failures: 0 }, effects };
+}
+
+function read(record: ShadowRecord): Result {
+  return {
+    record: { ...record, state: "reading", updating: undefined },
+    effects: [{ type: "get" }],
+  };
 }
 
 function readAgain(record: ShadowRecord, error: AgentError): Result {
@@ -146,4 +161,12 @@ function report(record: ShadowRecord, effects: readonly ShadowEffect[]): Result 
     record: { ...record, updating: reported },
     effects: [...effects, { type: "update", reported }],
   };
+}
+
+/** A delta says that the cloud has something else as reported: what was believed of these names is void. */
+function without(reported: Members, differing: Members): Members {
+  const rest: Record<string, Members[string]> = { ...reported };
+  for (const name of Object.keys(differing))
+    if (differing[name] !== undefined) rest[name] = undefined;
+  return rest;
 }

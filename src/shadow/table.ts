@@ -15,7 +15,7 @@ export type ShadowEventName =
   | "lost";
 
 export const shadowTable: Table<ShadowState, ShadowEventName> = deepFreeze({
-  idle: { subscribed: "reading", changed: "idle", lost: "idle" },
+  idle: { subscribed: "reading", delta: "idle", changed: "idle", lost: "idle" },
   reading: {
     document: "following",
     absent: "following",

@@ -1,7 +1,11 @@
 // Whole stories on virtual time: the sensor node from a blank board, against the local cloud.
 import test from "ava";
+import { Flash } from "../../simulator/world/flash.js";
+import { virtualHost } from "../../simulator/world/host.js";
 import { Power } from "../../simulator/world/power.js";
-import { parseRecord } from "../../src/provisioning/messages.js";
+import { Random } from "../../simulator/world/random.js";
+import { Agent } from "../../src/index.js";
+import { parseCertified, parseRecord } from "../../src/provisioning/messages.js";
 import { openWorld, type World } from "./world.js";
 
 const reportedBy = (world: World) =>
@@ -140,6 +144,84 @@ test("power cut at every flash operation of the first boot: the next boot ends p
     t.true(world.cloudSaw("certificateIssued").length <= 2, `cut ${cutAt}: at most one orphan`);
     t.is(world.cloud.things().length, 1, `cut ${cutAt}`);
   }
+});
+
+test("power cut at every flash operation, with settings changed while it was off: the next boot follows", async t => {
+  for (let cutAt = 0; cutAt < 24; cutAt++) {
+    const world = await openWorld();
+    const power = new Power(cutAt);
+    world.boot(power);
+    await world.clock.run(5000);
+    if (power.isOn) {
+      world.cloud.updateDesired("node-SN-1", { led: "blue" });
+      await world.clock.run(5000);
+      power.cut();
+    }
+    world.cloud.updateDesired("node-SN-1", { led: "red" });
+    world.statuses.length = 0;
+    world.boot();
+    await world.clock.run(300_000);
+    t.is((reportedBy(world) as { led?: string }).led, "red", `cut ${cutAt}`);
+    t.is(world.seen("fault").length, 0, `cut ${cutAt}`);
+  }
+});
+
+test("a certificate for another key is refused, and nothing is registered with it", async t => {
+  const world = await openWorld();
+  const power = new Power();
+  world.boot(power);
+  await world.clock.run(10_000);
+  const { keyPair } = identityOf(world);
+  const certificatePem = world.cloud.claim().certificate;
+  const reply = { certificateId: "id", certificatePem, certificateOwnershipToken: "token" };
+  t.throws(() => parseCertified(Buffer.from(JSON.stringify(reply)), keyPair!), {
+    message: /not for this device's key/,
+  });
+});
+
+test("a product that cannot forget its claim, and a flash that cannot note it, do not keep the device offline", async t => {
+  const world = await openWorld();
+  world.boot();
+  await world.clock.run(10_000);
+  const flash = new Flash();
+  let isFull = false;
+  const clock = world.clock;
+  const host = virtualHost({
+    id: "board-1",
+    clock,
+    random: new Random(2),
+    network: world.network,
+    flash,
+  });
+  const store = host.keyValue.open({ path: "skerry" });
+  const write = (key: string, value: Uint8Array) => {
+    if (isFull) throw new Error("flash is worn");
+    store.write(key, value);
+  };
+  const claim = world.cloud.claim();
+  const codes: string[] = [];
+  world.cloud.allow("SN-2");
+  const agent = new Agent({
+    host: { ...host, keyValue: { open: () => ({ ...store, write }) } },
+    endpoint: "cloud.test",
+    trustAnchors: [claim.trustAnchor],
+    identity: {
+      template: "sensor-node",
+      claim,
+      parameters: { SerialNumber: "SN-2" },
+      forgetClaim: () => {
+        throw new Error("product flash is read-only");
+      },
+    },
+    onStatus: status => {
+      if (status.type === "registered") isFull = true;
+      if (status.type === "fault") codes.push(status.error.code);
+    },
+  });
+  agent.start();
+  await clock.run(60_000);
+  t.true(world.cloud.clients().includes("node-SN-2"));
+  t.deepEqual(codes, ["storage/write", "agent/fault"]);
 });
 
 test("an identity that cannot be read is kept aside and a new one earned", async t => {

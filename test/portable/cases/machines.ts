@@ -228,7 +228,51 @@ check("shadow: a delta and the acceptance of one version, in both orders, apply 
   }
 });
 
-check("shadow: an older delta changes nothing", () => {
+check("shadow: a delta voids what was believed to be reported", () => {
+  const record = {
+    ...startingFrom(defaults),
+    state: "following" as const,
+    reported: defaults,
+    version: 7,
+  };
+  const result = follow(schema, record, { type: "delta", desired: { seconds: 5 }, version: 8 });
+  equal(result.effects.map(effect => effect.type).join(), "update");
+});
+
+check("shadow: a delta that comes before the document is no event of its own", () => {
+  const result = follow(schema, startingFrom(defaults), {
+    type: "delta",
+    desired: { seconds: 9 },
+    version: 8,
+  });
+  equal(result.effects.length, 0);
+});
+
+check("settings: an unpaired surrogate is refused before it could be sent", () => {
+  equal(faultOf(schema.label!, "\ud800"), "has an unpaired surrogate");
+});
+
+check(
+  "provisioning: a new identity that is refused five times gives way to another, with the same key",
+  () => {
+    const error = new AgentError("mqtt/unanswered", "closed");
+    let record: ProvisioningRecord = {
+      state: "registered",
+      keyPair,
+      certificates: [Uint8Array.of(9)],
+      certificateId: "id",
+      thingName: "n",
+    };
+    for (let i = 0; i < 4; i++) record = provision(record, { type: "rejected", error }).record;
+    equal(record.state, "registered");
+    equal(parseRecord(encodeRecord(record)).refusals, 4);
+    record = provision(record, { type: "rejected", error }).record;
+    equal(record.state, "keyed");
+    equal(record.keyPair === keyPair, true);
+  },
+);
+
+check("shadow: an older delta asks for the document, which alone can tell", () => {
   const record = {
     ...startingFrom(defaults),
     state: "following" as const,
@@ -236,7 +280,7 @@ check("shadow: an older delta changes nothing", () => {
     version: 7,
   };
   const result = follow(schema, record, { type: "delta", desired: { seconds: 9 }, version: 6 });
-  equal(result.effects.length, 0);
+  equal(result.effects.map(effect => effect.type).join(), "get");
 });
 
 check("shadow: without an answer it reads again, then drops the link", () => {

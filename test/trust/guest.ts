@@ -1,0 +1,28 @@
+// Path validation inside the engine, its arithmetic on the owner's host over the bridge.
+import { Bridge } from "../../hosts/xs/bridge.js";
+import { createCrypto } from "../../hosts/xs/crypto.js";
+import { outcomeOf, outcomesOfMutants, type Vector } from "./judge.js";
+
+const bridge = new Bridge();
+bridge.install();
+
+/** Byte strings travel as `{ "hex": … }`. */
+const revive = (_: string, value: unknown) => {
+  const hex = (value as { hex?: string } | null)?.hex;
+  if (typeof hex !== "string") return value;
+  return Uint8Array.from(hex.match(/../g) ?? [], pair => Number.parseInt(pair, 16));
+};
+
+let vector: Vector | undefined;
+bridge.on("start", () => {
+  const crypto = createCrypto(bridge);
+  bridge.on("vector", ([text]) => {
+    vector = JSON.parse(text as string, revive) as Vector;
+    bridge.event("ready", null);
+  });
+  bridge.on("judge", () => bridge.event("outcome", outcomeOf(vector!, crypto)));
+  bridge.on("mutants", ([index, from, to]) => {
+    const range = { index: index as number, from: from as number, to: to as number };
+    bridge.event("outcome", outcomesOfMutants(vector!, crypto, range));
+  });
+});

@@ -3,7 +3,7 @@
 import Net from "net";
 import Timer from "timer";
 import type { ResolveOptions, Resolver } from "../../src/host.js";
-import { parseAddress } from "./chain.js";
+import { parseAddress } from "../../src/trust/names.js";
 import { guard, report } from "./guard.js";
 
 /** The only meaning of the name; resolvers may answer with an address family the socket does not take. @see RFC 6761 6.3 */

@@ -1,7 +1,9 @@
 // What a TLS 1.2 server may say before encryption starts (RFC 5246 7.3), checked before the SDK's handshake code sees it.
+
+import type { PublicKey } from "../../src/trust/algorithm.js";
+import { parseEcdsa } from "../../src/trust/signature.js";
 import { concat } from "../../src/util/bytes.js";
-import type { PublicKey } from "./certificate.js";
-import { isPoint, parseSignature, pointBytes } from "./p256.js";
+import { isPoint, pointBytes } from "./p256.js";
 import { alerts, TLSError } from "./tls-error.js";
 
 export const recordType = Object.freeze({
@@ -25,7 +27,7 @@ const versionTls12 = 0x0303;
 const ecdheEcdsaAes128Gcm = 0xc02b;
 const ecdheRsaAes128Gcm = 0xc02f;
 const sha256 = 4;
-const signatureByKind = Object.freeze({ rsa: 1, p256: 3, other: -1 });
+const signatureByKind = Object.freeze({ rsa: 1, ec: 3 });
 
 export interface GuardOptions {
   /** Protocols offered by ALPN; a choice has to be one of them. */
@@ -193,8 +195,8 @@ export class HandshakeGuard {
     const chain: Uint8Array[] = [];
     while (!list.isAtEnd) chain.push(list.vector(3));
     const key = this.#options.judge(chain);
-    const kind = this.#suite === ecdheEcdsaAes128Gcm ? "p256" : "rsa";
-    if (key.kind !== kind)
+    const kind = this.#suite === ecdheEcdsaAes128Gcm ? "ec" : "rsa";
+    if (key.kind !== kind || (key.kind === "ec" && key.curve !== "P-256"))
       throw new TLSError("illegalParameter", "key does not fit the cipher suite");
     this.#serverKey = key;
   }
@@ -212,9 +214,9 @@ export class HandshakeGuard {
       throw new TLSError("illegalParameter", "key exchange signature algorithm");
     }
     const signature = fields.vector(2);
-    if (key.kind === "p256") {
-      checkRange(signature);
-      return;
+    if (key.kind === "ec") {
+      if (parseEcdsa("P-256", signature) !== undefined) return;
+      throw new TLSError("decryptError", "key exchange signature");
     }
     const signed = concat([this.#options.clientRandom(), this.#serverRandom, parameters]);
     if (!this.#options.verifyRsa(key, signed, signature)) {
@@ -230,7 +232,7 @@ export class HandshakeGuard {
     const ecdsaSign = 64;
     let isKnown = false;
     for (let i = 0; i + 1 < algorithms.length; i += 2) {
-      isKnown ||= algorithms[i] === sha256 && algorithms[i + 1] === signatureByKind.p256;
+      isKnown ||= algorithms[i] === sha256 && algorithms[i + 1] === signatureByKind.ec;
     }
     if (!types.includes(ecdsaSign) || !isKnown) {
       throw new TLSError("handshakeFailure", "server takes no ECDSA certificate");
@@ -252,14 +254,6 @@ function mayFollow(last: number, type: number): boolean {
       return last === message.serverKeyExchange || last === message.certificateRequest;
     default:
       return false;
-  }
-}
-
-function checkRange(signature: Uint8Array): void {
-  try {
-    parseSignature(signature);
-  } catch (cause) {
-    throw new TLSError("decryptError", "key exchange signature", { cause });
   }
 }
 

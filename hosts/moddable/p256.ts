@@ -1,7 +1,6 @@
 // The curve P-256 (FIPS 186-5, SEC 2): its constants and the checks of what comes from elsewhere.
-import { AgentError } from "../../src/errors.js";
 import { element, tag } from "../../src/trust/der.js";
-import { DerReader, toHex } from "../../src/trust/der-reader.js";
+import { toHex } from "../../src/trust/der-reader.js";
 
 export const scalarBytes = 32;
 export const pointBytes = 65;
@@ -44,22 +43,6 @@ export function isPoint(point: Uint8Array): boolean {
 export interface Signature {
   readonly r: bigint;
   readonly s: bigint;
-}
-
-/**
- * @param der  SEQUENCE { INTEGER r, INTEGER s }, nothing after it
- * @throws     AgentError "trust/der" when it is anything else or a half is outside 1 to order - 1
- */
-export function parseSignature(der: Uint8Array): Signature {
-  const outer = new DerReader(der, "signature");
-  const pair = outer.enter(tag.sequence);
-  outer.end();
-  const [r, s] = [pair.unsigned(), pair.unsigned()].map(half =>
-    half.length > scalarBytes ? 0n : toBigInt(half),
-  ) as [bigint, bigint];
-  pair.end();
-  if (!isScalar(r) || !isScalar(s)) throw new AgentError("trust/der", "signature: out of range");
-  return { r, s };
 }
 
 /** Strict DER: every INTEGER in its shortest form. */

@@ -4,14 +4,14 @@ import handshake from "ssl/handshake";
 import Session, { type CertificateManager, type SessionStream } from "ssl/session";
 import SSLStream from "ssl/stream";
 import type { SecureOptions } from "../../src/host.js";
+import type { PublicKey } from "../../src/trust/algorithm.js";
+import { parseAddress } from "../../src/trust/names.js";
 import { concat } from "../../src/util/bytes.js";
-import type { PublicKey } from "./certificate.js";
-import { judgeChain, parseAddress } from "./chain.js";
 import { wallClock } from "./clock.js";
 import { signDigest } from "./crypto.js";
 import { HandshakeGuard, recordType } from "./handshake-guard.js";
 import { headerBytes, RecordReader } from "./record-reader.js";
-import { nativeKey, verifySignature } from "./signature.js";
+import { isRsaSignature, judgeServer, nativeKey } from "./server-judge.js";
 import { alerts, TLSError } from "./tls-error.js";
 
 /** What a record may hold, both ways: asked for by max_fragment_length, and kept to in any case when writing. */
@@ -48,15 +48,8 @@ export class GuardedSession extends Session {
       protocols,
       fragmentBytes,
       hasCertificate: secure.clientCertificates.length > 0,
-      judge: chain =>
-        judgeChain({
-          chain,
-          anchors: secure.trustAnchors,
-          serverName,
-          now,
-          verify: verifySignature,
-        }),
-      verifyRsa: verifySignature,
+      judge: chain => judgeServer({ chain, anchors: secure.trustAnchors, serverName, now }),
+      verifyRsa: isRsaSignature,
       clientRandom: () => new Uint8Array(this.clientRandom),
     });
     this.certificateManager = new JudgedServer(this.#guard, secure.clientCertificates);

@@ -72,6 +72,11 @@ export function renamed(original: Party, name: string): Party {
   return { ...original, name };
 }
 
+/** @returns PKCS#8, DER */
+export function pkcs8Of({ key }: Party): Uint8Array {
+  return new Uint8Array(key.export({ type: "pkcs8", format: "der" }));
+}
+
 const hashArcs = { "SHA-256": 1, "SHA-384": 2, "SHA-512": 3 } as const;
 
 export function algorithmOf({ key }: Party, { hash, isPss, salt }: Scheme): Uint8Array {

@@ -1,10 +1,10 @@
 // What a server may say before encryption: one handshake that is right, and the same wrong in one place.
 import { generateKeyPairSync } from "node:crypto";
 import test from "ava";
-import type { PublicKey } from "../../../hosts/moddable/certificate.js";
 import { HandshakeGuard, recordType } from "../../../hosts/moddable/handshake-guard.js";
 import { encodeSignature } from "../../../hosts/moddable/p256.js";
 import { alerts, TLSError } from "../../../hosts/moddable/tls-error.js";
+import type { PublicKey } from "../../../src/trust/algorithm.js";
 import { concat } from "../../../src/util/bytes.js";
 
 const point = new Uint8Array(
@@ -12,7 +12,7 @@ const point = new Uint8Array(
     .publicKey.export({ type: "spki", format: "der" })
     .subarray(-65),
 );
-const ecKey: PublicKey = { kind: "p256", point };
+const ecKey: PublicKey = { kind: "ec", curve: "P-256", point };
 const rsaKey: PublicKey = {
   kind: "rsa",
   modulus: new Uint8Array(256),

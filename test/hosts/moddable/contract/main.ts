@@ -1,8 +1,8 @@
 // Runs the contract suites and the portable checks on the host of this firmware, and counts.
 import config from "mc/config";
 import { host as machine } from "skerry/host";
-import { verifySignature } from "../../../../hosts/moddable/signature.js";
 import type { Host } from "../../../../src/host.js";
+import { isSignature } from "../../../../src/trust/signature.js";
 import { fromBase64 } from "../../../../src/util/bytes.js";
 import type { ContractCase } from "../../../contract/case.js";
 import { cryptoCases } from "../../../contract/crypto.js";
@@ -63,7 +63,12 @@ async function all(): Promise<void> {
   const { root, strangeRoot, client, stranger, ...server } = config.contract;
   const portable = cases.map(({ name, run }) => ({ title: name, run }));
   const verify = (point: Uint8Array, message: Uint8Array, signature: Uint8Array) =>
-    verifySignature({ kind: "p256", point }, message, signature);
+    isSignature(host.crypto, {
+      key: { kind: "ec", curve: "P-256", point },
+      scheme: { kind: "ecdsa", hash: "SHA-256" },
+      message,
+      signature,
+    });
   await suite("portable", portable, () => undefined);
   await suite("crypto", cryptoCases, () => ({ crypto: host.crypto, verify }));
   await suite("dns", dnsCases, () => host);

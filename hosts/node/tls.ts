@@ -11,6 +11,8 @@ import type {
   TLSSocketConstructor,
   TLSSocketOptions,
 } from "../../src/host.js";
+import { validatePath } from "../../src/trust/path.js";
+import { createCrypto } from "./crypto.js";
 
 /** Bytes taken for sending before `write` says no more: about what a microcontroller's stack holds. */
 const windowBytes = 16 * 1024;
@@ -138,7 +140,9 @@ function connect(options: TLSSocketOptions): nodeTLS.TLSSocket {
       secureContext: secureContextOf(secure),
       // An address has no place in SNI; the certificate is matched against it all the same.
       ...(isIP(name) === 0 ? { servername: name } : {}),
-      checkServerIdentity: (_, certificate) => nodeTLS.checkServerIdentity(name, certificate),
+      // Called once OpenSSL has believed the chain, and before anything can be read or written.
+      checkServerIdentity: (_, certificate) =>
+        nodeTLS.checkServerIdentity(name, certificate) ?? judgeServer(certificate, secure, name),
       ...(protocols === undefined ? {} : { ALPNProtocols: [...protocols] }),
       rejectUnauthorized: true,
     });
@@ -146,6 +150,34 @@ function connect(options: TLSSocketOptions): nodeTLS.TLSSocket {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new AgentError("agent/options", `tls: ${options.host}: ${reason}`, { cause });
   }
+}
+
+/** The agent's own verdict, the same as on every engine; OpenSSL's has come before. @returns why the server is refused */
+function judgeServer(
+  certificate: nodeTLS.PeerCertificate,
+  { trustAnchors }: SecureOptions,
+  serverName: string,
+): Error | undefined {
+  try {
+    const chain = chainOf(certificate);
+    const question = { chain, anchors: trustAnchors, serverName, now: Date.now() };
+    validatePath({ ...question, purpose: "server", crypto: createCrypto() });
+    return undefined;
+  } catch (error) {
+    // Whatever it was: an exception here would end the process.
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
+
+/** From the server's own certificate to the last issuer that OpenSSL has found, which names itself. */
+function chainOf(certificate: Partial<nodeTLS.DetailedPeerCertificate>): Uint8Array[] {
+  const chain: Uint8Array[] = [];
+  let current: Partial<nodeTLS.DetailedPeerCertificate> | undefined = certificate;
+  while (current?.raw !== undefined) {
+    chain.push(new Uint8Array(current.raw));
+    current = current.issuerCertificate === current ? undefined : current.issuerCertificate;
+  }
+  return chain;
 }
 
 /** An empty `ca` is given as such: Node would put its own roots in the place of an absent one. */

@@ -1,0 +1,85 @@
+// Servers that OpenSSL alone would believe, or not: on Node too the agent's own validator decides.
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import { connect, createServer } from "node:tls";
+import test, { type ExecutionContext } from "ava";
+import { tls } from "../../../hosts/node/tls.js";
+import { AgentError } from "../../../src/errors.js";
+import { toPem } from "../../../src/trust/pem.js";
+import { authority, certificate, names, type Party, party, usage } from "../../trust/maker.js";
+
+const name = "server.example";
+const root = party("root");
+const middle = party("middle");
+const anchor = certificate({
+  issuer: root,
+  subject: root,
+  extensions: [authority(), usage(0x04)],
+});
+const extensions = [names(name)];
+
+async function serve(t: ExecutionContext, { key }: Party, chain: readonly Uint8Array[]) {
+  const server = createServer({
+    key: key.export({ type: "pkcs8", format: "pem" }),
+    cert: chain.map(der => toPem(der, "CERTIFICATE")).join(""),
+  });
+  server.on("secureConnection", socket => socket.on("error", () => socket.destroy()));
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.teardown(() => server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+/** @returns what the host reports; undefined when it opens. */
+function open(port: number): Promise<unknown> {
+  return new Promise(resolve => {
+    const end = (error?: unknown) => {
+      socket.close();
+      resolve(error);
+    };
+    const secure = {
+      trustAnchors: [anchor],
+      clientCertificates: [],
+      clientKey: new Uint8Array(0),
+      serverName: name,
+    };
+    const socket = new tls.io({
+      address: "127.0.0.1",
+      host: name,
+      port,
+      secure,
+      onWritable: () => end(),
+      onError: end,
+    });
+  });
+}
+
+async function openOnOpenSSL(port: number): Promise<void> {
+  const ca = toPem(anchor, "CERTIFICATE");
+  const socket = connect({ host: "127.0.0.1", port, servername: name, ca });
+  await once(socket, "secureConnect");
+  socket.destroy();
+}
+
+test("trust in TLS on Node: a leaf and an intermediate", async t => {
+  const server = party("server");
+  const leaf = certificate({ issuer: middle, subject: server, extensions });
+  const intermediate = certificate({ issuer: root, subject: middle, extensions: [authority()] });
+  t.is(await open(await serve(t, server, [leaf, intermediate])), undefined);
+});
+
+test("trust in TLS on Node: a leaf alone", async t => {
+  const server = party("server");
+  const leaf = certificate({ issuer: root, subject: server, extensions });
+  t.is(await open(await serve(t, server, [leaf])), undefined);
+});
+
+test("trust in TLS on Node: a key that OpenSSL takes and we do not", async t => {
+  const server = party("server", "rsa3");
+  const port = await serve(t, server, [certificate({ issuer: root, subject: server, extensions })]);
+  await t.notThrowsAsync(openOnOpenSSL(port));
+  const error = await open(port);
+  t.true(error instanceof AgentError && error.code === "connection/lost");
+  const { cause } = error as AgentError;
+  t.true(cause instanceof AgentError && cause.code === "trust/algorithm", String(cause));
+});

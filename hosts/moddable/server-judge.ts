@@ -5,8 +5,8 @@ import type { PublicKey } from "../../src/trust/algorithm.js";
 import { type PathQuestion, validatePath } from "../../src/trust/path.js";
 import { isSignature } from "../../src/trust/signature.js";
 import { NativeCrypto } from "./crypto.js";
-import { toPoint } from "./curve-point.js";
-import { toBigInt } from "./p256.js";
+import { isOnCurve, toPoint } from "./curve-point.js";
+import { scalarBytes, toBigInt } from "./p256.js";
 import { type AlertName, TLSError } from "./tls-error.js";
 
 export type ServerQuestion = Omit<
@@ -16,6 +16,15 @@ export type ServerQuestion = Omit<
 
 /** @returns the server's key. @throws TLSError with the alert that fits */
 export function judgeServer(question: ServerQuestion): PublicKey {
+  const key = validate(question);
+  // The SDK's handshake code calculates with any point.
+  if (key.kind === "ec" && !isOnCurve(new Curve("secp256r1").ec, scalarBytes, key.point)) {
+    throw new TLSError("badCertificate", "certificate 0: key is not a point of P-256");
+  }
+  return key;
+}
+
+function validate(question: ServerQuestion): PublicKey {
   try {
     return validatePath({ ...question, purpose: "server", crypto: new NativeCrypto() });
   } catch (cause) {

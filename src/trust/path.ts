@@ -8,9 +8,9 @@ import { isNamed, isWithin } from "./names.js";
 import { isSignature, type Verifier } from "./signature.js";
 
 interface Question {
-  /** DER, the certificate in question first, the others in any order; those of no use are passed over. */
+  /** DER, the certificate in question first, the others in any order. Any may be of no use, none malformed. */
   readonly chain: readonly Uint8Array[];
-  /** DER; nothing else is trusted. One that does not fit disturbs no other. */
+  /** DER; nothing else is trusted. One that is expired or does not fit disturbs no other; none may be malformed. */
   readonly anchors: readonly Uint8Array[];
   /** Epoch milliseconds. */
   readonly now: number;
@@ -42,7 +42,7 @@ const anyPurpose = "551d2500";
  * it, the anchor included, is within its dates, has no critical extension that is unknown and keys and algorithms that are
  * taken; every issuer has signed, may sign certificates at its depth, for this purpose and for the names below it.
  *
- * @returns  the first certificate's public key
+ * @returns  the first certificate's public key; whether a point is on its curve is asked when it verifies something
  * @throws   AgentError whose code "trust/…" names the reason; when several paths fail, that of the one that came nearest
  */
 export function validatePath(question: PathQuestion): PublicKey {
@@ -162,8 +162,9 @@ class Search {
 
   /** Keeps the first failure, but a wrong signature only until another is found: keys change under the same name. */
   #fail(error: AgentError): false {
-    const isVague = this.#failure === undefined || this.#failure.code === "trust/signature";
-    if (isVague || error.code === "trust/chain-length") this.#failure = error;
+    if (this.#failure === undefined || this.#failure.code === "trust/signature") {
+      this.#failure = error;
+    }
     return false;
   }
 }

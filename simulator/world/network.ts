@@ -35,6 +35,8 @@ export class Network {
   readonly #clock: VirtualClock;
   readonly #accept: Accept;
   readonly #links = new Set<Link>();
+  /** Sees every byte a device sends, for a test to look at. */
+  onSent: (bytes: Uint8Array) => void = () => undefined;
   /** Links ever opened, for a test to count dials. */
   dialed = 0;
 
@@ -68,6 +70,7 @@ export class Network {
           return this.#link.read(count);
         }
         write(bytes: Uint8Array): number {
+          network.onSent(bytes);
           return this.#link.write(bytes);
         }
         close(): void {

@@ -1,5 +1,5 @@
 // Path validation on Node and in the XS engine, with OpenSSL asked for its opinion where its rules are the same.
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { tmpdir } from "node:os";
@@ -66,7 +66,17 @@ function asksOpenSSL({ chain, anchors, serverName, now }: Vector): boolean {
   }
 }
 
+/** Its options and rules as of version 3; other programs go by the same name. */
+const isOpenSSL3 = /^OpenSSL 3/.test(
+  spawnSync("openssl", ["version"], { encoding: "utf8" }).stdout ?? "",
+);
+
 test.serial("trust: OpenSSL accepts and refuses the same, where its rules are", t => {
+  if (!isOpenSSL3 && process.env.CI !== "true") {
+    t.log("openssl 3 is not installed: it is not asked");
+    t.pass();
+    return;
+  }
   const same = vectors.filter(({ apart }) => apart === undefined);
   const different = same.filter(vector => asksOpenSSL(vector) !== (vector.expected === "accepted"));
   t.deepEqual(

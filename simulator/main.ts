@@ -1,5 +1,5 @@
 // The command line: the local cloud with one virtual sensor node, or the tour.
-import { writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { Engine } from "./fleet/device.js";
@@ -94,7 +94,9 @@ async function run(options: RunOptions): Promise<void> {
   };
   // What firmware for this cloud is built with: hosts/moddable/README.md.
   const firmware = JSON.stringify({ config: { sensorNode: config } }, null, 2);
-  writeFileSync(join(state, "firmware.json"), `${firmware}\n`, { mode: 0o600 });
+  const firmwarePath = join(state, "firmware.json");
+  rmSync(firmwarePath, { force: true });
+  writeFileSync(firmwarePath, `${firmware}\n`, { mode: 0o600 });
   try {
     const device = options.device
       ? await startDevice({

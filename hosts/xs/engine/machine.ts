@@ -123,6 +123,9 @@ export class Machine {
     this.#child = spawn(options.worker, ["-i", String(meteringInterval), "-l", limit], {
       stdio: ["ignore", "pipe", "pipe", "pipe", "pipe"],
       env: { SKERRY_XS_CREATION: creationText(options.creation ?? {}) },
+      // A group of its own: Ctrl-C at the terminal is for the owner, who says goodbye first. When the owner is gone the
+      // worker reads the end of its input, and ends.
+      detached: true,
     });
     const [, stdout, stderr, input, output] = this.#child.stdio as unknown as [
       null,

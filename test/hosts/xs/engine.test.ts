@@ -53,6 +53,14 @@ test("netstrings are cut right, whatever pieces they come in", t => {
   }
 });
 
+withXS(
+  "an interrupt at the terminal is not for the worker: it leads a process group of its own",
+  async t => {
+    const machine = await start(t);
+    t.notThrows(() => process.kill(-machine.processId!, 0));
+  },
+);
+
 withXS("a guest's exception is reported and the machine goes on", async t => {
   const machine = await start(t);
   const thrown = await t.throwsAsync(machine.evaluate("null.x"), { instanceOf: MachineError });

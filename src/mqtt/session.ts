@@ -71,15 +71,6 @@ export class Session {
     this.#handlers = handlers;
   }
 
-  /** Messages accepted and not yet acknowledged or, at QoS 0, not yet written. */
-  get pending(): number {
-    return (
-      this.#inFlight.size +
-      this.#queue.length +
-      (this.#outgoing?.id === undefined && this.#outgoing ? 1 : 0)
-    );
-  }
-
   /** QoS 1 messages without their PUBACK. */
   get inFlight(): number {
     return this.#inFlight.size;

@@ -224,6 +224,19 @@ test("a product that cannot forget its claim, and a flash that cannot note it, d
   t.deepEqual(codes, ["storage/write", "agent/fault"]);
 });
 
+test("a certificate that is switched off before its first session gives way to another, earned with the claim", async t => {
+  const world = await openWorld();
+  world.boot();
+  t.true(await world.clock.runUntil(() => world.seen("registered").length === 1, 10_000));
+  const [issued] = world.cloudSaw("certificateIssued");
+  const first = issued?.type === "certificateIssued" ? issued.certificateId : "";
+  t.true(world.cloud.setCertificateStatus(first, "INACTIVE"));
+  t.true(await world.clock.runUntil(() => world.seen("provisioned").length === 1, 900_000));
+  t.not(identityOf(world).certificateId, first);
+  t.is(world.cloudSaw("certificateIssued").length, 2);
+  t.deepEqual(world.cloud.clients(), ["node-SN-1"]);
+});
+
 test("an identity that cannot be read is kept aside and a new one earned", async t => {
   const world = await openWorld();
   const power = new Power();

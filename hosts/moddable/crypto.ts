@@ -44,8 +44,12 @@ export class NativeCrypto implements Crypto {
   }
 
   rsaPublic(modulus: Uint8Array, exponent: Uint8Array, input: Uint8Array): Uint8Array {
-    const power = new Modular(toBigInt(modulus)).exp(toBigInt(input), toBigInt(exponent));
-    return toBytes(power, modulus.length);
+    // The SDK's own conversions: by way of text they would take as long as the power does.
+    const [n, e, base] = [modulus, exponent, input].map(each =>
+      BigInt.fromArrayBuffer(bufferOf(each)),
+    ) as [bigint, bigint, bigint];
+    const power = new Modular(n).exp(base, e);
+    return new Uint8Array(ArrayBuffer.fromBigInt(power, modulus.length));
   }
 }
 

@@ -3,7 +3,13 @@
 declare function trace(...text: string[]): void;
 
 interface BigIntConstructor {
+  /** Unsigned, big-endian. */
   fromArrayBuffer(bytes: ArrayBuffer): bigint;
+}
+
+interface ArrayBufferConstructor {
+  /** Unsigned, big-endian, padded on the left. */
+  fromBigInt(value: bigint, minimumBytes: number): ArrayBuffer;
 }
 
 declare module "timer" {

@@ -81,8 +81,14 @@ function scalar(curve: CurveName, magnitude: Uint8Array): Uint8Array | undefined
 /** The encoded message in the signature, as long as the modulus. */
 function openRsa(crypto: Verifier, key: RsaKey, signature: Uint8Array): Uint8Array | undefined {
   const { modulus, exponent } = key;
-  if (signature.length !== modulus.length || toHex(signature) >= toHex(modulus)) return undefined;
+  if (signature.length !== modulus.length || !isBelow(signature, modulus)) return undefined;
   return crypto.rsaPublic(modulus, exponent, signature);
+}
+
+/** As numbers, big-endian and equally long. */
+function isBelow(a: Uint8Array, b: Uint8Array): boolean {
+  const first = a.findIndex((octet, i) => octet !== b[i]);
+  return first >= 0 && a[first]! < b[first]!;
 }
 
 /** DigestInfo up to the digest itself. @see RFC 8017 9.2 */

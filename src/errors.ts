@@ -48,6 +48,7 @@ export const errorCodes = Object.freeze({
   "trust/algorithm": "integrity",
   "trust/certificate": "integrity",
   "trust/chain-length": "integrity",
+  "trust/clock": "bug",
   "trust/critical-extension": "integrity",
   "trust/der": "protocol",
   "trust/expired": "integrity",

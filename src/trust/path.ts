@@ -12,7 +12,7 @@ interface Question {
   readonly chain: readonly Uint8Array[];
   /** DER; nothing else is trusted. One that is expired or does not fit disturbs no other; none may be malformed. */
   readonly anchors: readonly Uint8Array[];
-  /** Epoch milliseconds. */
+  /** Epoch milliseconds, a finite number: without a clock no date can be checked. */
   readonly now: number;
   readonly crypto: Verifier;
 }
@@ -46,7 +46,8 @@ const anyPurpose = "551d2500";
  * @throws   AgentError whose code "trust/…" names the reason; when several paths fail, that of the one that came nearest
  */
 export function validatePath(question: PathQuestion): PublicKey {
-  const { chain, anchors } = question;
+  const { chain, anchors, now } = question;
+  if (!Number.isFinite(now)) throw new AgentError("trust/clock", `trust: now is ${now}`);
   if (chain.length === 0) throw new AgentError("trust/certificate", "trust: no certificate");
   if (chain.length > maxGiven || anchors.length > maxAnchors) {
     const count = `${chain.length} certificates, ${anchors.length} anchors`;
@@ -93,8 +94,7 @@ function checkCertificate(certificate: Certificate, now: number, where: string):
   if (now < notBefore) {
     throw new AgentError("trust/not-yet-valid", `${where}: from ${notBefore} on, now ${now}`);
   }
-  // This way round, so that a time that is no number is refused.
-  if (!(now <= notAfter)) {
+  if (now > notAfter) {
     throw new AgentError("trust/expired", `${where}: until ${notAfter}, now ${now}`);
   }
   return publicKey;

@@ -6,9 +6,10 @@ import { outcomeOf, outcomesOfMutants, type Vector } from "./judge.js";
 const bridge = new Bridge();
 bridge.install();
 
-/** Byte strings travel as `{ "hex": … }`. */
+/** Byte strings travel as `{ "hex": … }`, numbers that JSON does not know as `{ "number": … }`. */
 const revive = (_: string, value: unknown) => {
-  const hex = (value as { hex?: string } | null)?.hex;
+  const { hex, number } = (value ?? {}) as { hex?: string; number?: string };
+  if (typeof number === "string") return Number(number);
   if (typeof hex !== "string") return value;
   return Uint8Array.from(hex.match(/../g) ?? [], pair => Number.parseInt(pair, 16));
 };

@@ -161,10 +161,16 @@ export function pathVectors(): Vector[] {
     vector("anchor not yet valid", "trust/not-yet-valid", [leafBy(root)], {
       anchors: [rootOf(root, future)],
     }),
-    vector("a clock that gives no number", "trust/expired", [leafBy(root)], {
-      now: Number.NaN,
-      apart: "no such time",
-    }),
+    ...[Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY].map(now =>
+      vector(`a clock at ${now}`, "trust/clock", [leafBy(root)], { now, apart: "no such time" }),
+    ),
+    // What may come out of a store or a host that is not TypeScript.
+    ...[undefined, null, "1767225600000", {}].map(now =>
+      vector(`a clock at ${JSON.stringify(now)}`, "trust/clock", [leafBy(root)], {
+        now: now as unknown as number,
+        apart: "no such time",
+      }),
+    ),
     vector("last valid second", "accepted", [leafBy(root, [], { notAfter: "260101000000Z" })], {
       apart: "ends a second earlier",
     }),

@@ -1,7 +1,8 @@
 // Owns the parts: one link, the provisioner, the follower of the shadow, the telemetry queue. Everything that a host or
 // the product starts passes through one door here.
 import { provisioningFilters, shadowFilters } from "./cloud/topics.js";
-import { Link, type LinkIdentity } from "./connection/link.js";
+import { Link, type LinkIdentity, type LinkOwner } from "./connection/link.js";
+import { WallTime } from "./connection/wall-time.js";
 import { AgentError } from "./errors.js";
 import type { KeyValue, TimerHandle } from "./host.js";
 import { limits } from "./limits.js";
@@ -33,6 +34,7 @@ export class Agent {
     send(channel: string, readings: Readings, options?: { readonly QoS?: QoS }): void;
   };
   readonly #options: CheckedOptions;
+  readonly #time: WallTime;
   readonly #link: Link;
   readonly #requests: Requests;
   /** The PUBACK of the telemetry that is in flight. */
@@ -57,7 +59,8 @@ export class Agent {
     this.telemetry = {
       send: (channel, readings, more) => this.#send(channel, readings, more?.QoS ?? 1),
     };
-    this.#link = new Link(checked, {
+    this.#time = new WallTime(checked.host.clock, checked.builtAt);
+    const owner: LinkOwner = {
       enter,
       identity: () => this.#identityToUse(),
       onDialing: ({ as }, attempt) => {
@@ -73,7 +76,9 @@ export class Agent {
         this.#endLink();
         this.#emit({ type: "stopped" });
       },
-    });
+      onFault: error => this.#fault(error),
+    };
+    this.#link = new Link(checked, owner, this.#time);
   }
 
   /** Name of this device in the registry; undefined until it has been provisioned. */
@@ -159,6 +164,7 @@ export class Agent {
     const { host, claim } = this.#options;
     this.#store ??= host.keyValue.open({ path: "skerry" });
     const store = this.#store;
+    this.#time.open(store);
     const shared = {
       store,
       requests: this.#requests,
@@ -267,7 +273,7 @@ export class Agent {
   }
 
   #send(channel: string, readings: Readings, QoS: QoS): void {
-    this.#queue.push(encodeSample(channel, readings, this.#options.host.clock.now(), QoS));
+    this.#queue.push(encodeSample(channel, readings, this.#time.now(), QoS));
     this.#enter(() => this.#drain());
   }
 

@@ -122,6 +122,8 @@ export interface SecureOptions {
   /** Name for SNI and for the match with the server's certificate; default `host`. */
   readonly serverName?: string;
   readonly applicationLayerProtocolNegotiation?: readonly string[];
+  /** Epoch ms at which the server's certificates have to be valid. */
+  readonly now: number;
 }
 
 export interface TLSSocketOptions {

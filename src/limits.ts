@@ -27,12 +27,17 @@ export const limits = Object.freeze({
   telemetryBytes: 8192,
   /** Names in one telemetry message and in one set of settings. */
   names: 64,
+  /** Time a dial waits for a wall clock that is not set or behind what is known; looked at each `clockCheckMs`. */
+  clockMs: 30_000,
+  clockCheckMs: 1000,
   /** Time from dialing to CONNACK, all stages together. */
   connectMs: 40_000,
   /** Time for a reply to a request, and for a SUBACK. */
   replyMs: 15_000,
   /** Online this long counts as a success: only then the backoff starts again from its base. */
   stableMs: 60_000,
+  /** Epoch ms, the end of 9999: no certificate is valid later. RFC 5280 4.1.2.5 */
+  latestTime: 253_402_300_799_999,
   /** DISCONNECT has this long to leave the socket. */
   drainMs: 2000,
   /** Refusals of RegisterThing before the certificate is given up and a new one asked for. */

@@ -1,6 +1,7 @@
 // What a product hands to the agent, and one check of it before anything is opened.
 import { AgentError } from "./errors.js";
 import type { Host } from "./host.js";
+import { limits } from "./limits.js";
 import type { MQTTClientConstructor } from "./mqtt/client.js";
 import { checkTopic } from "./mqtt/packet.js";
 import type { AgentStatus } from "./status.js";
@@ -33,8 +34,12 @@ export interface AgentOptions {
   readonly endpoint: string;
   /** Default 8883. */
   readonly port?: number;
+  /** Protocols offered by ALPN; default `x-amzn-mqtt-ca` on port 443, none elsewhere. */
+  readonly applicationLayerProtocolNegotiation?: readonly string[];
   /** PEM; nothing but these is trusted. */
   readonly trustAnchors: readonly string[];
+  /** When the firmware was built, epoch ms: no certificate is judged at an earlier moment. */
+  readonly builtAt?: number;
   readonly identity: ClaimIdentity | OwnIdentity;
   /** Seconds, 30 to 1200; default 60. */
   readonly keepAliveSeconds?: number;
@@ -58,7 +63,9 @@ export interface CheckedOptions {
   readonly host: Host;
   readonly endpoint: string;
   readonly port: number;
+  readonly protocols: readonly string[];
   readonly trustAnchors: readonly Uint8Array[];
+  readonly builtAt: number | undefined;
   readonly claim: (ClaimIdentity & { readonly credentials: Credentials }) | undefined;
   readonly own: { readonly thingName: string; readonly credentials: Credentials } | undefined;
   readonly keepAliveMs: number;
@@ -66,6 +73,9 @@ export interface CheckedOptions {
   readonly mqtt: MQTTClientConstructor | undefined;
   readonly onStatus: (status: AgentStatus) => void;
 }
+
+/** What the service speaks on port 443 has to be named (AWS IoT developer guide, "protocols"). */
+const mqttOn443 = "x-amzn-mqtt-ca";
 
 function fail(reason: string): never {
   throw new AgentError("agent/options", `options.${reason}`);
@@ -93,6 +103,8 @@ export function checkOptions(options: AgentOptions): CheckedOptions {
   const port = wholeNumber(options.port ?? 8883, 1, 65535, "port");
   const keepAliveMs =
     wholeNumber(options.keepAliveSeconds ?? 60, 30, 1200, "keepAliveSeconds") * 1000;
+  const { builtAt } = options;
+  if (builtAt !== undefined) wholeNumber(builtAt, 0, limits.latestTime, "builtAt");
   if (!identity) fail("identity is missing");
   if (!options.trustAnchors?.length) fail("trustAnchors is empty: no server could be trusted");
   const telemetryTopic = options.telemetry?.topic ?? "dt/{thing}/{channel}";
@@ -107,6 +119,8 @@ export function checkOptions(options: AgentOptions): CheckedOptions {
     host,
     endpoint,
     port,
+    protocols: options.applicationLayerProtocolNegotiation ?? (port === 443 ? [mqttOn443] : []),
+    builtAt,
     trustAnchors: options.trustAnchors.flatMap((pem, i) =>
       parsePem(pem, "CERTIFICATE", `options.trustAnchors[${i}]`),
     ),

@@ -11,6 +11,8 @@ export interface SensorNodeConfig {
   /** Provisioning template; it takes one parameter, SerialNumber. */
   readonly template: string;
   readonly serialNumber: string;
+  /** Epoch ms. */
+  readonly builtAt?: number;
 }
 
 /** A thermometer that is never far from 21.5 degrees Celsius, until a board has a real one. */
@@ -33,6 +35,7 @@ export function sensorNode(
     trustAnchors: config.trustAnchors,
     identity: { template, claim, parameters: { SerialNumber: serialNumber } },
     onStatus,
+    ...(config.builtAt === undefined ? {} : { builtAt: config.builtAt }),
   });
 
   const settings = agent.settings({

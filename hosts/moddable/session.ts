@@ -7,7 +7,6 @@ import type { SecureOptions } from "../../src/host.js";
 import type { PublicKey } from "../../src/trust/algorithm.js";
 import { parseAddress } from "../../src/trust/names.js";
 import { concat } from "../../src/util/bytes.js";
-import { wallClock } from "./clock.js";
 import { signDigest } from "./crypto.js";
 import { HandshakeGuard, recordType } from "./handshake-guard.js";
 import { headerBytes, RecordReader } from "./record-reader.js";
@@ -28,7 +27,7 @@ export class GuardedSession extends Session {
   readonly #clientKey: Uint8Array;
   #isSealed = false;
 
-  /** @throws TLSError when the wall clock has not been set: dates could not be checked */
+  /** @throws TLSError when there is no time to check dates at */
   constructor(secure: SecureOptions, host: string) {
     const serverName = secure.serverName ?? host;
     const protocols = secure.applicationLayerProtocolNegotiation ?? [];
@@ -41,8 +40,8 @@ export class GuardedSession extends Session {
       tls_max_fragment_length: fragmentBytes,
     });
     checkClientCertificates(secure.clientCertificates);
-    const now = wallClock();
-    if (now === undefined) throw new TLSError("internalError", "the wall clock has not been set");
+    const { now } = secure;
+    if (!Number.isFinite(now)) throw new TLSError("internalError", "no time to check dates at");
     this.#clientKey = secure.clientKey;
     this.#guard = new HandshakeGuard({
       protocols,

@@ -155,12 +155,12 @@ function connect(options: TLSSocketOptions): nodeTLS.TLSSocket {
 /** The agent's own verdict, the same as on every engine; OpenSSL's has come before. @returns why the server is refused */
 function judgeServer(
   certificate: nodeTLS.PeerCertificate,
-  { trustAnchors }: SecureOptions,
+  { trustAnchors, now }: SecureOptions,
   serverName: string,
 ): Error | undefined {
   try {
     const chain = chainOf(certificate);
-    const question = { chain, anchors: trustAnchors, serverName, now: Date.now() };
+    const question = { chain, anchors: trustAnchors, serverName, now };
     validatePath({ ...question, purpose: "server", crypto: createCrypto() });
     return undefined;
   } catch (error) {

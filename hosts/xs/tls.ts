@@ -36,6 +36,7 @@ export function createTls(bridge: Bridge): Provider<TLSSocketConstructor> {
           trustAnchors.map(lengthOf),
           clientCertificates.map(lengthOf),
           clientKey.length,
+          secure.now,
         ],
         concat([...trustAnchors, ...clientCertificates, clientKey]),
       );

@@ -37,6 +37,8 @@ export class Network {
   readonly #links = new Set<Link>();
   /** Sees every byte a device sends, for a test to look at. */
   onSent: (bytes: Uint8Array) => void = () => undefined;
+  /** Sees every dial. */
+  onDial: (options: TLSSocketOptions) => void = () => undefined;
   /** Links ever opened, for a test to count dials. */
   dialed = 0;
 
@@ -95,6 +97,7 @@ export class Network {
 
   #open(options: TLSSocketOptions, power: Power): Link {
     this.dialed++;
+    this.onDial(options);
     const link = new Link(options, power, this.#clock, this.latencyMs, () =>
       this.#links.delete(link),
     );

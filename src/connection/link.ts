@@ -1,6 +1,7 @@
 // Performs what the connection decides: one MQTT client at a time, its deadlines, and the waits between.
 import { AgentError } from "../errors.js";
 import type { Host, TimerHandle } from "../host.js";
+import { limits } from "../limits.js";
 import { MQTTClient, type MQTTClientLike, type MQTTClientOptions } from "../mqtt/client.js";
 import { operation } from "../mqtt/packet.js";
 import type { Session } from "../mqtt/session.js";
@@ -12,6 +13,7 @@ import {
   connectionAtRest,
   step,
 } from "./connection.js";
+import type { WallTime } from "./wall-time.js";
 
 /** Who connects, and the session that goes with it. */
 export interface LinkIdentity {
@@ -33,21 +35,27 @@ export interface LinkOwner {
   readonly onOnline: (identity: LinkIdentity, sessionPresent: boolean) => void;
   readonly onLost: (error: AgentError, retryInMs: number) => void;
   readonly onStopped: () => void;
+  /** Something is wrong that does not end the link. */
+  readonly onFault: (error: AgentError) => void;
 }
 
 export class Link {
   readonly #options: CheckedOptions;
   readonly #owner: LinkOwner;
+  readonly #time: WallTime;
   #record: ConnectionRecord = connectionAtRest;
   #client: MQTTClientLike | undefined;
   #identity: LinkIdentity | undefined;
   #timer: TimerHandle | undefined;
   #error: AgentError | undefined;
   #dials = 0;
+  /** Epoch ms the server's certificates were judged at. */
+  #judgedAt = 0;
 
-  constructor(options: CheckedOptions, owner: LinkOwner) {
+  constructor(options: CheckedOptions, owner: LinkOwner, time: WallTime) {
     this.#options = options;
     this.#owner = owner;
+    this.#time = time;
   }
 
   get isOnline(): boolean {
@@ -126,16 +134,49 @@ export class Link {
     this.#owner.onDialing(identity, this.#record.attempt + 1);
     // The product may have stopped the agent, or started it anew, when it was told.
     if (dial !== this.#dials || this.#record.state !== "connecting") return;
+    const now = this.#time.now();
+    if (now === undefined) this.#awaitClock(limits.clockMs);
+    else this.#connect(now);
+  }
+
+  /** Gives the wall clock time to be set; after that the floor has to do, when there is one. */
+  #awaitClock(leftMs: number): void {
+    if (leftMs > 0) {
+      this.#after(limits.clockCheckMs, () => {
+        const now = this.#time.now();
+        if (now === undefined) this.#awaitClock(leftMs - limits.clockCheckMs);
+        else this.#connectLate(now);
+      });
+      return;
+    }
+    const { floor } = this.#time;
+    const error = new AgentError("connection/clock", describeClock(this.#options.host, floor));
+    if (floor === undefined) {
+      this.#lost(error);
+      return;
+    }
+    this.#owner.onFault(error);
+    if (this.#record.state === "connecting") this.#connectLate(floor);
+  }
+
+  /** The deadline counts from here: the clock has had its own. */
+  #connectLate(now: number): void {
+    this.#after(limits.connectMs, () => this.#onDeadline());
+    this.#connect(now);
+  }
+
+  #connect(now: number): void {
+    this.#judgedAt = now;
     const Client = this.#options.mqtt ?? MQTTClient;
     try {
-      this.#client = new Client(this.#clientOptions(identity));
+      this.#client = new Client(this.#clientOptions(this.#identity!, now));
     } catch (error) {
       this.#lost(asLinkError(error));
     }
   }
 
-  #clientOptions(identity: LinkIdentity): MQTTClientOptions {
-    const { host, endpoint, port, trustAnchors, keepAliveMs } = this.#options;
+  #clientOptions(identity: LinkIdentity, now: number): MQTTClientOptions {
+    const { host, endpoint, port, protocols, trustAnchors, keepAliveMs } = this.#options;
     const { session } = identity;
     const { certificates, key } = identity.credentials;
     return {
@@ -146,7 +187,13 @@ export class Link {
       keepAlive: keepAliveMs,
       socket: {
         ...host.tls,
-        secure: { trustAnchors, clientCertificates: certificates, clientKey: key },
+        secure: {
+          trustAnchors,
+          clientCertificates: certificates,
+          clientKey: key,
+          now,
+          ...(protocols.length > 0 ? { applicationLayerProtocolNegotiation: protocols } : {}),
+        },
       },
       dns: host.dns,
       clock: host.clock,
@@ -165,6 +212,11 @@ export class Link {
     this.#advance({ type: "accepted", ticks: this.#options.host.clock.ticks() });
     this.#owner.onOnline(identity, sessionPresent);
     if (this.#record.state === "online") identity.session.attach(this.#client!, sessionPresent);
+    try {
+      this.#time.confirm(this.#judgedAt);
+    } catch (cause) {
+      this.#owner.onFault(new AgentError("storage/write", "time: not saved", { cause }));
+    }
   }
 
   #lost(error: AgentError): void {
@@ -199,6 +251,13 @@ export class Link {
     this.#client?.close();
     this.#client = undefined;
   }
+}
+
+function describeClock({ clock }: Host, floor: number | undefined): string {
+  const now = clock.now();
+  const state = now === undefined ? "is not set" : `says ${now}`;
+  const what = floor === undefined ? "no time is known" : `certificates are judged at ${floor}`;
+  return `connection: the clock ${state}, ${what}`;
 }
 
 function asLinkError(error: unknown): AgentError {

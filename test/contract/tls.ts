@@ -23,7 +23,7 @@ export interface TlsSubjectData {
 }
 
 export interface TlsSubject extends TlsSubjectData {
-  readonly host: Pick<Host, "tls" | "timer">;
+  readonly host: Pick<Host, "tls" | "timer" | "clock">;
 }
 
 interface Over {
@@ -54,6 +54,7 @@ class Dialog {
         trustAnchors: [root],
         clientCertificates: [client.certificate],
         clientKey: client.key,
+        now: host.clock.now()!,
         ...secure,
       },
       onReadable: count => this.#enter(() => this.#read(count)),

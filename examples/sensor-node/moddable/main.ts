@@ -33,7 +33,12 @@ function start(): ReturnType<typeof sensorNode> | undefined {
   }
   const started = sensorNode(
     host,
-    { ...product, serialNumber: product.serialNumber ?? host.system.id },
+    {
+      ...product,
+      serialNumber: product.serialNumber ?? host.system.id,
+      // Seconds, from the command line of the build.
+      ...(config.builtAt === undefined ? {} : { builtAt: Number(config.builtAt) * 1000 }),
+    },
     status => trace(`sensor node: ${describe(status)}\n`),
   );
   started.start();

@@ -5,6 +5,8 @@ declare function trace(...text: string[]): void;
 declare module "mc/config" {
   const config: {
     readonly sensorNode?: import("../sensor-node.js").SensorNodeConfig;
+    /** Seconds since 1970, as text. */
+    readonly builtAt?: string;
   };
   export default config;
 }

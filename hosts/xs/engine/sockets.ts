@@ -60,9 +60,10 @@ export class Sockets {
       string | null,
       readonly string[] | null,
     ];
-    const [anchorBytes, certificateBytes, keyBytes] = args.slice(6) as [
+    const [anchorBytes, certificateBytes, keyBytes, now] = args.slice(6) as [
       readonly number[],
       readonly number[],
+      number,
       number,
     ];
     const parts = split(bytes, [...anchorBytes, ...certificateBytes, keyBytes]);
@@ -81,6 +82,7 @@ export class Sockets {
         trustAnchors: parts.slice(0, anchorBytes.length),
         clientCertificates: parts.slice(anchorBytes.length, -1),
         clientKey: parts.at(-1)!,
+        now,
         ...(serverName === null ? {} : { serverName }),
         ...(protocols === null ? {} : { applicationLayerProtocolNegotiation: protocols }),
       },

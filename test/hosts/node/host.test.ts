@@ -102,6 +102,7 @@ test("a certificate that does not parse is refused by the constructor", t => {
     trustAnchors: [Uint8Array.of(1)],
     clientCertificates: [],
     clientKey: new Uint8Array(0),
+    now: Date.now(),
   };
   const options = { address: "127.0.0.1", host: "a.example", port: 1, secure };
   const error = t.throws(() => new tls.io(options), { instanceOf: AgentError });

@@ -31,7 +31,7 @@ async function serve(t: ExecutionContext, { key }: Party, chain: readonly Uint8A
 }
 
 /** @returns what the host reports; undefined when it opens. */
-function open(port: number): Promise<unknown> {
+function open(port: number, now = Date.now()): Promise<unknown> {
   return new Promise(resolve => {
     const end = (error?: unknown) => {
       socket.close();
@@ -42,6 +42,7 @@ function open(port: number): Promise<unknown> {
       clientCertificates: [],
       clientKey: new Uint8Array(0),
       serverName: name,
+      now,
     };
     const socket = new tls.io({
       address: "127.0.0.1",
@@ -82,4 +83,16 @@ test("trust in TLS on Node: a key that OpenSSL takes and we do not", async t => 
   t.true(error instanceof AgentError && error.code === "connection/lost");
   const { cause } = error as AgentError;
   t.true(cause instanceof AgentError && cause.code === "trust/algorithm", String(cause));
+});
+
+test("trust in TLS on Node: dates are judged at the time that is handed in", async t => {
+  const server = party("server");
+  const port = await serve(t, server, [certificate({ issuer: root, subject: server, extensions })]);
+  for (const [now, code] of [
+    [Date.UTC(2020, 0, 1), "trust/not-yet-valid"],
+    [Date.UTC(2090, 0, 1), "trust/expired"],
+  ] as const) {
+    const { cause } = (await open(port, now)) as AgentError;
+    t.is((cause as AgentError).code, code, String(now));
+  }
 });

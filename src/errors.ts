@@ -25,6 +25,7 @@ export const errorCodes = Object.freeze({
   "agent/fault": "bug",
   "codec/json": "protocol",
   "codec/utf8": "protocol",
+  "connection/clock": "network",
   "connection/lost": "network",
   "connection/resolve": "network",
   "connection/timeout": "timeout",

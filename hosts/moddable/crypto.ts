@@ -4,8 +4,11 @@ import Curve from "curve";
 import ECDSA from "ecdsa";
 import HMAC from "hmac";
 import Modular from "modular";
+import Mont from "mont";
+import { AgentError } from "../../src/errors.js";
 import type { Crypto, CurveName, HashName, KeyPair } from "../../src/host.js";
 import { concat } from "../../src/util/bytes.js";
+import type { KeyArithmetic } from "./client-identity.js";
 import { isOnCurve, toPoint } from "./curve-point.js";
 import { encodeSignature, isScalar, p256, scalarBytes, toBigInt, toBytes } from "./p256.js";
 import { encodePrivateKey, parsePrivateKey } from "./pkcs8.js";
@@ -22,14 +25,14 @@ export class NativeCrypto implements Crypto {
 
   generateKeyPair(): KeyPair {
     const scalar = randomScalar();
-    const curve = new Curve("secp256r1");
-    const { X, Y } = curve.ec.mul(curve.G, toBigInt(scalar));
-    const publicKey = concat([Uint8Array.of(4), toBytes(X, scalarBytes), toBytes(Y, scalarBytes)]);
+    const publicKey = pointOf(scalar);
     return { privateKey: encodePrivateKey(scalar, publicKey), publicKey };
   }
 
   sign(privateKey: Uint8Array, message: Uint8Array): Uint8Array {
-    return signDigest(privateKey, sha256(message));
+    const key = parsePrivateKey(privateKey);
+    if (key.kind !== "ec") throw new AgentError("trust/algorithm", "private key: is not an EC key");
+    return signEcdsa(key.scalar, sha256(message));
   }
 
   verifyEcdsa(
@@ -80,16 +83,27 @@ function bufferOf(bytes: Uint8Array): ArrayBuffer {
   return bytes.slice().buffer as ArrayBuffer;
 }
 
+export const keyArithmetic: KeyArithmetic = Object.freeze({
+  pointOf,
+  signEcdsa,
+  power: (base: bigint, exponent: bigint, modulus: bigint) =>
+    // By windows: a quarter faster than bit by bit, for some temporary kilobytes.
+    new Mont({ m: modulus, method: Mont.prototype.SW }).exp(base, exponent),
+});
+
+function pointOf(scalar: Uint8Array): Uint8Array {
+  const curve = new Curve("secp256r1");
+  const { X, Y } = curve.ec.mul(curve.G, toBigInt(scalar));
+  return concat([Uint8Array.of(4), toBytes(X, scalarBytes), toBytes(Y, scalarBytes)]);
+}
+
 /**
  * ECDSA on P-256 with the nonce of RFC 6979, so that no signature depends on the generator.
  *
- * @param privateKey  PKCS#8, DER
- * @param digest      SHA-256 of the message
- * @returns           the signature as strict DER
- * @throws            AgentError "trust/der" when the key cannot be read
+ * @param digest  SHA-256 of the message
+ * @returns       the signature as strict DER
  */
-export function signDigest(privateKey: Uint8Array, digest: Uint8Array): Uint8Array {
-  const scalar = parsePrivateKey(privateKey);
+function signEcdsa(scalar: Uint8Array, digest: Uint8Array): Uint8Array {
   const key = toBigInt(scalar);
   const hash = toBigInt(digest) % p256.order;
   const curve = new Curve("secp256r1");

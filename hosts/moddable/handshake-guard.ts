@@ -1,7 +1,7 @@
 // What a TLS 1.2 server may say before encryption starts (RFC 5246 7.3), checked before the SDK's handshake code sees it.
 
 import type { PublicKey } from "../../src/trust/algorithm.js";
-import { parseEcdsa } from "../../src/trust/signature.js";
+import { isSignature, type Verifier } from "../../src/trust/signature.js";
 import { concat } from "../../src/util/bytes.js";
 import { isPoint, pointBytes } from "./p256.js";
 import { alerts, TLSError } from "./tls-error.js";
@@ -13,7 +13,7 @@ export const recordType = Object.freeze({
   applicationData: 23,
 });
 
-const message = Object.freeze({
+export const messageType = Object.freeze({
   serverHello: 2,
   certificate: 11,
   serverKeyExchange: 12,
@@ -24,22 +24,27 @@ const message = Object.freeze({
 /** One handshake message, a certificate chain at most. */
 const maxMessageBytes = 16_384;
 const versionTls12 = 0x0303;
+/** secp256r1, the only one that is offered. */
+export const namedCurve = 23;
 const ecdheEcdsaAes128Gcm = 0xc02b;
 const ecdheRsaAes128Gcm = 0xc02f;
-const sha256 = 4;
-const signatureByKind = Object.freeze({ rsa: 1, ec: 3 });
+export const sha256 = 4;
+/** SignatureAlgorithm, by the kind of key. */
+export const signatureByKind = Object.freeze({ rsa: 1, ec: 3 });
+/** ClientCertificateType. @see RFC 5246 7.4.4; RFC 8422 5.5 */
+const certificateByKind = Object.freeze({ rsa: 1, ec: 64 });
 
 export interface GuardOptions {
   /** Protocols offered by ALPN; a choice has to be one of them. */
   readonly protocols: readonly string[];
   /** The bound that was asked for; the server may ignore it, but not change it. @see RFC 6066 4 */
   readonly fragmentBytes: number;
-  /** Whether the client has a certificate to answer a request with. */
-  readonly hasCertificate: boolean;
+  /** Kind of the key to answer a request for a certificate with, if there is one. */
+  readonly clientKey: "rsa" | "ec" | undefined;
+  /** Calculates for the server's signature. */
+  readonly crypto: Verifier;
   /** Judges the chain. @returns the leaf's key. @throws TLSError */
   judge(chain: readonly Uint8Array[]): PublicKey;
-  /** Strict check of an RSA signature over SHA-256 of what the server signed, randoms included. */
-  verifyRsa(key: PublicKey, signed: Uint8Array, signature: Uint8Array): boolean;
   clientRandom(): Uint8Array;
 }
 
@@ -54,6 +59,7 @@ export class HandshakeGuard {
   #suite = 0;
   #serverRandom: Uint8Array = new Uint8Array(0);
   #serverKey: PublicKey | undefined;
+  #serverPoint: Uint8Array | undefined;
   #isFragmentBound = false;
 
   constructor(options: GuardOptions) {
@@ -63,6 +69,11 @@ export class HandshakeGuard {
   /** The leaf's key, once its chain has been believed. */
   get serverKey(): PublicKey | undefined {
     return this.#serverKey;
+  }
+
+  /** The point of the server's key exchange, once its signature has been found right. */
+  get serverPoint(): Uint8Array | undefined {
+    return this.#serverPoint;
   }
 
   /** Whether the server has agreed to the fragment bound. */
@@ -79,9 +90,9 @@ export class HandshakeGuard {
 
   /**
    * @param fragment  content of one record, encrypted from phase "finished" on
-   * @returns         what may be handed on: whole handshake messages, or the fragment; undefined while a message is incomplete
+   * @returns         in the clear, the handshake messages that are whole by now, headers included; undefined from then on
    */
-  accept(type: number, fragment: Uint8Array): Uint8Array | undefined {
+  accept(type: number, fragment: Uint8Array): readonly Uint8Array[] | undefined {
     switch (this.#phase) {
       case "plain":
         return this.#plain(type, fragment);
@@ -91,49 +102,51 @@ export class HandshakeGuard {
           throw unexpected(`record ${type} instead of ChangeCipherSpec`);
         }
         this.#phase = "finished";
-        return fragment;
+        return undefined;
       case "finished":
         if (type !== recordType.handshake && type !== recordType.alert) {
           throw unexpected(`record ${type} instead of Finished`);
         }
-        return fragment;
+        return undefined;
       case "open":
         if (type !== recordType.applicationData && type !== recordType.alert) {
           throw unexpected(`record ${type} after the handshake`);
         }
-        return fragment;
+        return undefined;
     }
   }
 
-  #plain(type: number, fragment: Uint8Array): Uint8Array | undefined {
+  #plain(type: number, fragment: Uint8Array): Uint8Array[] {
     if (type === recordType.alert) throw alertFrom(fragment);
     if (type !== recordType.handshake || fragment.length === 0) {
       throw unexpected(`record ${type} in the handshake`);
     }
     const bytes = concat([this.#pending, fragment]);
+    const messages: Uint8Array[] = [];
     let end = 0;
     while (bytes.length - end >= 4) {
       const length = unsigned(bytes, end + 1, 3);
       if (length > maxMessageBytes) throw new TLSError("decodeError", `message of ${length} bytes`);
       if (bytes.length - end < 4 + length) break;
       this.#message(bytes[end]!, bytes.subarray(end + 4, end + 4 + length));
+      messages.push(bytes.subarray(end, end + 4 + length));
       end += 4 + length;
     }
     this.#pending = bytes.slice(end);
     if (this.#phase === "cipher" && this.#pending.length > 0) {
       throw unexpected("bytes after ServerHelloDone");
     }
-    return end === 0 ? undefined : bytes.subarray(0, end);
+    return messages;
   }
 
   #message(type: number, body: Uint8Array): void {
     if (!mayFollow(this.#last, type)) throw unexpected(`message ${type} after ${this.#last}`);
     this.#last = type;
     const reader = new Fields(body);
-    if (type === message.serverHello) this.#serverHello(reader);
-    else if (type === message.certificate) this.#certificate(reader);
-    else if (type === message.serverKeyExchange) this.#keyExchange(reader);
-    else if (type === message.certificateRequest) this.#certificateRequest(reader);
+    if (type === messageType.serverHello) this.#serverHello(reader);
+    else if (type === messageType.certificate) this.#certificate(reader);
+    else if (type === messageType.serverKeyExchange) this.#keyExchange(reader);
+    else if (type === messageType.certificateRequest) this.#certificateRequest(reader);
     else this.#phase = "cipher";
     reader.end();
   }
@@ -204,7 +217,7 @@ export class HandshakeGuard {
   /** ECDHE parameters and the signature over them. @see RFC 8422 5.4 */
   #keyExchange(fields: Fields): void {
     const key = this.#serverKey!;
-    if (fields.number(1) !== 3 || fields.number(2) !== 23) {
+    if (fields.number(1) !== 3 || fields.number(2) !== namedCurve) {
       throw new TLSError("illegalParameter", "key exchange not on P-256");
     }
     const point = fields.vector(1);
@@ -214,44 +227,43 @@ export class HandshakeGuard {
       throw new TLSError("illegalParameter", "key exchange signature algorithm");
     }
     const signature = fields.vector(2);
-    if (key.kind === "ec") {
-      if (parseEcdsa("P-256", signature) !== undefined) return;
-      throw new TLSError("decryptError", "key exchange signature");
-    }
     const signed = concat([this.#options.clientRandom(), this.#serverRandom, parameters]);
-    if (!this.#options.verifyRsa(key, signed, signature)) {
+    const scheme = { kind: key.kind === "ec" ? "ecdsa" : "pkcs1", hash: "SHA-256" } as const;
+    if (!isSignature(this.#options.crypto, { key, scheme, message: signed, signature })) {
       throw new TLSError("decryptError", "key exchange signature");
     }
+    this.#serverPoint = point;
   }
 
   #certificateRequest(fields: Fields): void {
     const types = fields.vector(1);
     const algorithms = fields.vector(2);
     fields.vector(2);
-    if (!this.#options.hasCertificate) return;
-    const ecdsaSign = 64;
+    const kind = this.#options.clientKey;
+    if (kind === undefined) return;
     let isKnown = false;
     for (let i = 0; i + 1 < algorithms.length; i += 2) {
-      isKnown ||= algorithms[i] === sha256 && algorithms[i + 1] === signatureByKind.ec;
+      isKnown ||= algorithms[i] === sha256 && algorithms[i + 1] === signatureByKind[kind];
     }
-    if (!types.includes(ecdsaSign) || !isKnown) {
-      throw new TLSError("handshakeFailure", "server takes no ECDSA certificate");
+    if (!types.includes(certificateByKind[kind]) || !isKnown) {
+      const name = kind === "ec" ? "ECDSA" : "RSA";
+      throw new TLSError("handshakeFailure", `server takes no ${name} certificate`);
     }
   }
 }
 
 function mayFollow(last: number, type: number): boolean {
   switch (type) {
-    case message.serverHello:
+    case messageType.serverHello:
       return last === 0;
-    case message.certificate:
-      return last === message.serverHello;
-    case message.serverKeyExchange:
-      return last === message.certificate;
-    case message.certificateRequest:
-      return last === message.serverKeyExchange;
-    case message.serverHelloDone:
-      return last === message.serverKeyExchange || last === message.certificateRequest;
+    case messageType.certificate:
+      return last === messageType.serverHello;
+    case messageType.serverKeyExchange:
+      return last === messageType.certificate;
+    case messageType.certificateRequest:
+      return last === messageType.serverKeyExchange;
+    case messageType.serverHelloDone:
+      return last === messageType.serverKeyExchange || last === messageType.certificateRequest;
     default:
       return false;
   }

@@ -1,50 +1,115 @@
-// P-256 private keys as PKCS#8 PrivateKeyInfo (RFC 5208, RFC 5958) around ECPrivateKey (RFC 5915).
+// Private keys as PKCS#8 PrivateKeyInfo (RFC 5208, RFC 5958): P-256 as ECPrivateKey (RFC 5915), RSA as RSAPrivateKey (RFC 8017 A.1.2).
 import { AgentError } from "../../src/errors.js";
+import { bitLength } from "../../src/trust/algorithm.js";
 import { bitString, element, objectIdentifier, tag } from "../../src/trust/der.js";
-import { DerReader, toHex } from "../../src/trust/der-reader.js";
+import { DerReader } from "../../src/trust/der-reader.js";
 import { isScalar, scalarBytes, toBigInt } from "./p256.js";
 
 const ecPublicKey = "2a8648ce3d0201";
 const prime256v1 = "2a8648ce3d030107";
+const rsaEncryption = "2a864886f70d010101";
+const minModulusBits = 2048;
+/** Above it one signature costs more than a small device can give. */
+const maxModulusBits = 4096;
+const minPrimeBits = minModulusBits / 2;
+
+export interface EcPrivateKey {
+  readonly kind: "ec";
+  /** 32 bytes big-endian, 1 to order - 1. */
+  readonly scalar: Uint8Array;
+}
+
+export interface RsaPrivateKey {
+  readonly kind: "rsa";
+  /** Big-endian without leading zeros, as certificates have them. */
+  readonly modulus: Uint8Array;
+  readonly exponent: Uint8Array;
+  /** Their product is the modulus; nothing else is known of the numbers that belong to them. */
+  readonly primes: readonly [bigint, bigint];
+  readonly exponents: readonly [bigint, bigint];
+  /** Inverse of the second prime modulo the first. */
+  readonly coefficient: bigint;
+}
+
+export type PrivateKey = EcPrivateKey | RsaPrivateKey;
 
 /**
- * Takes ECPrivateKey with and without its optional parameters and public key; attributes are passed over.
+ * Attributes are passed over, and so are parameters and public key of ECPrivateKey.
  *
- * @returns  the private scalar, 32 bytes big-endian, 1 to order - 1
- * @throws   AgentError "trust/der"
+ * @throws AgentError "trust/der" for what is no such key, "trust/algorithm" for one of another kind, curve or size
  */
-export function parsePrivateKey(der: Uint8Array): Uint8Array {
+export function parsePrivateKey(der: Uint8Array): PrivateKey {
   const outer = new DerReader(der, "private key");
   const info = outer.enter(tag.sequence);
   outer.end();
-  if (toHex(info.unsigned()) !== "00") throw refused("is of an unknown version");
+  if (info.small() !== 0) throw info.error("unknown version");
   const algorithm = info.enter(tag.sequence);
-  checkIdentifier(algorithm, ecPublicKey, "is not an elliptic curve key");
-  checkIdentifier(algorithm, prime256v1, "is not on P-256");
+  const identifier = algorithm.identifier();
+  if (identifier !== ecPublicKey && identifier !== rsaEncryption) {
+    throw refused("is neither an EC nor an RSA key");
+  }
+  if (identifier === ecPublicKey) checkCurve(algorithm);
+  else if (algorithm.next(tag.null).content.length > 0) throw algorithm.error("NULL");
   algorithm.end();
-  const scalar = parseEcPrivateKey(info.next(tag.octetString).content);
+  const key = new DerReader(info.next(tag.octetString).content, "private key");
   info.optional(0xa0);
   info.end();
-  return scalar;
+  const fields = key.enter(tag.sequence);
+  key.end();
+  return identifier === ecPublicKey ? parseEc(fields) : parseRsa(fields);
 }
 
-function parseEcPrivateKey(der: Uint8Array): Uint8Array {
-  const outer = new DerReader(der, "EC private key");
-  const key = outer.enter(tag.sequence);
-  outer.end();
-  if (toHex(key.unsigned()) !== "01") throw refused("is of an unknown EC version");
-  const scalar = key.next(tag.octetString).content;
-  const parameters = key.optional(0xa0);
+function parseEc(fields: DerReader): EcPrivateKey {
+  if (fields.small() !== 1) throw fields.error("unknown EC version");
+  const scalar = fields.next(tag.octetString).content;
+  const parameters = fields.enterOptional(0xa0);
   if (parameters !== undefined) {
-    const reader = new DerReader(parameters.content, "EC parameters");
-    checkIdentifier(reader, prime256v1, "is not on P-256");
-    reader.end();
+    checkCurve(parameters);
+    parameters.end();
   }
-  key.optional(0xa1);
-  key.end();
-  if (scalar.length !== scalarBytes || !isScalar(toBigInt(scalar)))
-    throw refused("is out of range");
-  return scalar;
+  fields.optional(0xa1);
+  fields.end();
+  if (scalar.length !== scalarBytes || !isScalar(toBigInt(scalar))) {
+    throw fields.error("out of range");
+  }
+  return { kind: "ec", scalar };
+}
+
+function parseRsa(fields: DerReader): RsaPrivateKey {
+  // Version 1 has more than two primes.
+  if (fields.small() !== 0) throw fields.error("unknown RSA version");
+  const modulus = fields.unsigned();
+  const bits = bitLength(modulus);
+  if (bits < minModulusBits || bits > maxModulusBits) {
+    throw refused(`has ${bits} bits, ${minModulusBits} to ${maxModulusBits} are taken`);
+  }
+  const exponent = fields.unsigned();
+  // The exponent of the whole modulus is not used.
+  fields.unsigned();
+  const bounded = (magnitude: Uint8Array) => {
+    if (magnitude.length > modulus.length) throw fields.error("out of range");
+    return toBigInt(magnitude);
+  };
+  const primes = [prime(fields), prime(fields)].map(bounded) as [bigint, bigint];
+  const exponents = [bounded(fields.unsigned()), bounded(fields.unsigned())] as const;
+  const coefficient = bounded(fields.unsigned());
+  fields.end();
+  const rest = primes[0] * primes[1] - toBigInt(modulus);
+  // A preloaded BigInt is never equal to one that was computed.
+  if (rest < 0n || rest > 0n) throw fields.error("primes do not make the modulus");
+  return { kind: "rsa", modulus, exponent, primes, exponents, coefficient };
+}
+
+/** Large and odd; that it is a prime shows when its signature is checked. */
+function prime(fields: DerReader): Uint8Array {
+  const magnitude = fields.unsigned();
+  const isOdd = (magnitude[magnitude.length - 1]! & 1) === 1;
+  if (!isOdd || bitLength(magnitude) < minPrimeBits) throw fields.error("out of range");
+  return magnitude;
+}
+
+function checkCurve(reader: DerReader): void {
+  if (reader.identifier() !== prime256v1) throw refused("is not on P-256");
 }
 
 /**
@@ -71,10 +136,6 @@ export function encodePrivateKey(scalar: Uint8Array, publicKey: Uint8Array): Uin
   );
 }
 
-function checkIdentifier(reader: DerReader, expected: string, otherwise: string): void {
-  if (toHex(reader.next(tag.objectIdentifier).content) !== expected) throw refused(otherwise);
-}
-
 function refused(why: string): AgentError {
-  return new AgentError("trust/der", `private key: ${why}`);
+  return new AgentError("trust/algorithm", `private key: ${why}`);
 }

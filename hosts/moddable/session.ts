@@ -4,19 +4,25 @@ import handshake from "ssl/handshake";
 import Session, { type CertificateManager, type SessionStream } from "ssl/session";
 import SSLStream from "ssl/stream";
 import type { SecureOptions } from "../../src/host.js";
-import type { PublicKey } from "../../src/trust/algorithm.js";
 import { parseAddress } from "../../src/trust/names.js";
 import { concat } from "../../src/util/bytes.js";
-import { signDigest } from "./crypto.js";
-import { HandshakeGuard, recordType } from "./handshake-guard.js";
+import { ClientIdentity } from "./client-identity.js";
+import { keyArithmetic, NativeCrypto } from "./crypto.js";
+import {
+  HandshakeGuard,
+  messageType,
+  namedCurve,
+  recordType,
+  sha256,
+  signatureByKind,
+} from "./handshake-guard.js";
 import { headerBytes, RecordReader } from "./record-reader.js";
-import { isRsaSignature, judgeServer, nativeKey } from "./server-judge.js";
+import { judgeServer } from "./server-judge.js";
 import { alerts, TLSError } from "./tls-error.js";
 
 /** What a record may hold, both ways: asked for by max_fragment_length, and kept to in any case when writing. */
 export const fragmentBytes = 4096;
 const certificateVerify = 15;
-const ecdsaWithSha256 = Object.freeze([4, 3]);
 const warning = 1;
 const fatal = 2;
 
@@ -24,10 +30,13 @@ const fatal = 2;
 export class GuardedSession extends Session {
   readonly #guard: HandshakeGuard;
   readonly #reader = new RecordReader();
-  readonly #clientKey: Uint8Array;
+  readonly #client: ClientIdentity;
   #isSealed = false;
 
-  /** @throws TLSError when there is no time to check dates at */
+  /**
+   * @throws TLSError when there is no time to check dates at
+   * @throws AgentError "agent/options" when the client's key is not taken or belongs to another certificate
+   */
   constructor(secure: SecureOptions, host: string) {
     const serverName = secure.serverName ?? host;
     const protocols = secure.applicationLayerProtocolNegotiation ?? [];
@@ -39,19 +48,19 @@ export class GuardedSession extends Session {
       cache: false,
       tls_max_fragment_length: fragmentBytes,
     });
-    checkClientCertificates(secure.clientCertificates);
+    const { clientCertificates, clientKey } = secure;
+    this.#client = new ClientIdentity(clientCertificates, clientKey, keyArithmetic);
     const { now } = secure;
     if (!Number.isFinite(now)) throw new TLSError("internalError", "no time to check dates at");
-    this.#clientKey = secure.clientKey;
     this.#guard = new HandshakeGuard({
       protocols,
       fragmentBytes,
-      hasCertificate: secure.clientCertificates.length > 0,
+      clientKey: this.#client.kind,
+      crypto: new NativeCrypto(),
       judge: chain => judgeServer({ chain, anchors: secure.trustAnchors, serverName, now }),
-      verifyRsa: isRsaSignature,
       clientRandom: () => new Uint8Array(this.clientRandom),
     });
-    this.certificateManager = new JudgedServer(this.#guard, secure.clientCertificates);
+    this.certificateManager = new JudgedServer(this.#guard, this.#client);
     this.initiateHandshake();
   }
 
@@ -81,21 +90,34 @@ export class GuardedSession extends Session {
       const bound = this.#guard.isFragmentBound ? fragmentBytes : undefined;
       const record = this.#reader.next(stream, this.#isSealed, bound);
       if (record === undefined) return undefined;
-      const fragment = record.subarray(headerBytes);
-      const accepted = this.#guard.accept(record[0]!, fragment);
+      const messages = this.#guard.accept(record[0]!, record.subarray(headerBytes));
       if (record[0] === recordType.changeCipherSpec) this.#isSealed = true;
-      if (accepted === fragment) return record;
-      if (accepted !== undefined) return toRecord(record, accepted);
+      if (messages === undefined) return record;
+      for (const message of messages) this.#take(message);
+      // What the handshake has come to is answered before more is read.
+      if (messages.length > 0) return undefined;
     }
     return undefined;
+  }
+
+  /** The guard has verified the key exchange: the SDK gets its point, and the handshake's digest the message. */
+  #take(message: Uint8Array): void {
+    if (message[0] !== messageType.serverKeyExchange) {
+      handshake.unpacketize(this, new SSLStream(message));
+      return;
+    }
+    const point = this.#guard.serverPoint!.slice();
+    this.dhparams = { named_curve: namedCurve, dh_Ys: point.buffer };
+    for (const digest of Object.values(this.handshakeDigests)) digest.write(message);
   }
 
   /** Proves possession of the client's key. @see RFC 5246 7.4.8 */
   #verifyCertificate(stream: SessionStream): void {
     const digest = new Uint8Array(handshake.certificateVerify.calculateDigest(this));
-    const signature = signDigest(this.#clientKey, digest);
-    const length = Uint8Array.of(signature.length >> 8, signature.length & 255);
-    const body = concat([Uint8Array.from(ecdsaWithSha256), length, signature]);
+    const signature = this.#client.sign(digest);
+    const algorithm = signatureByKind[this.#client.kind ?? "ec"];
+    const head = Uint8Array.of(sha256, algorithm, signature.length >> 8, signature.length & 255);
+    const body = concat([head, signature]);
     stream.write(handshake.packetize(this, certificateVerify, new SSLStream(body)));
   }
 }
@@ -103,11 +125,11 @@ export class GuardedSession extends Session {
 /** What the SDK's handshake asks about certificates; the guard has answered before it does. */
 class JudgedServer implements CertificateManager {
   readonly #guard: HandshakeGuard;
-  readonly #clientCertificates: readonly Uint8Array[];
+  readonly #client: ClientIdentity;
 
-  constructor(guard: HandshakeGuard, clientCertificates: readonly Uint8Array[]) {
+  constructor(guard: HandshakeGuard, client: ClientIdentity) {
     this.#guard = guard;
-    this.#clientCertificates = clientCertificates;
+    this.#client = client;
   }
 
   verify(): boolean {
@@ -118,27 +140,7 @@ class JudgedServer implements CertificateManager {
     // The guard keeps the key.
   }
 
-  getKey(): object {
-    const key: PublicKey | undefined = this.#guard.serverKey;
-    if (key === undefined) throw new TLSError("unexpectedMessage", "no server certificate");
-    return nativeKey(key);
-  }
-
   findPreferredCert(): readonly Uint8Array[] {
-    return this.#clientCertificates;
+    return this.#client.certificates;
   }
-}
-
-/** The chain has to fit one record. */
-function checkClientCertificates(certificates: readonly Uint8Array[]): void {
-  const bytes = certificates.reduce((sum, certificate) => sum + certificate.length + 3, 7);
-  if (bytes > fragmentBytes) {
-    throw new TLSError("internalError", `client certificates: ${bytes}, at most ${fragmentBytes}`);
-  }
-}
-
-/** Whole handshake messages under the header of the record that completed them; the length field holds 64 KB. */
-function toRecord(header: Uint8Array, messages: Uint8Array): Uint8Array {
-  const length = Uint8Array.of(messages.length >> 8, messages.length & 255);
-  return concat([header.subarray(0, 3), length, messages]);
 }

@@ -45,6 +45,7 @@ declare module "mc/config" {
 declare module "crypt" {
   export class Digest {
     constructor(algorithm: "SHA256" | "SHA384" | "SHA512");
+    write(bytes: ArrayBuffer | Uint8Array): void;
     process(...parts: (ArrayBuffer | Uint8Array)[]): ArrayBuffer;
   }
 }
@@ -63,6 +64,17 @@ declare module "modular" {
     mulinv(value: bigint): bigint;
     exp(base: bigint, exponent: bigint): bigint;
   }
+}
+
+declare module "mont" {
+  import type Modular from "modular";
+
+  /** By Montgomery's multiplication; the modulus is odd. */
+  const Mont: {
+    new (options: { readonly m: bigint; readonly method: number }): Modular;
+    readonly prototype: { readonly SW: number };
+  };
+  export default Mont;
 }
 
 declare module "ecp" {
@@ -122,12 +134,15 @@ declare module "ssl/handshake" {
 
   const handshake: {
     readonly certificateVerify: { calculateDigest(session: Session): ArrayBuffer };
+    /** Takes one whole message; its digest is that of the handshake from then on. */
+    unpacketize(session: Session, message: SSLStream): void;
     packetize(session: Session, type: number, body: SSLStream): Uint8Array;
   };
   export default handshake;
 }
 
 declare module "ssl/session" {
+  import type { Digest } from "crypt";
   export interface SessionOptions {
     readonly serverName?: string;
     readonly protocolVersion: number;
@@ -145,13 +160,16 @@ declare module "ssl/session" {
   export interface CertificateManager {
     verify(chain: readonly Uint8Array[]): boolean;
     register(certificate: ArrayBuffer): void;
-    getKey(certificate: ArrayBuffer): object;
     findPreferredCert(): readonly Uint8Array[];
   }
   export default class Session {
     constructor(options: SessionOptions);
     certificateManager: CertificateManager;
     readonly clientRandom: ArrayBuffer;
+    /** What the server's key exchange has brought. */
+    dhparams: { readonly named_curve: number; readonly dh_Ys: ArrayBuffer } | undefined;
+    /** Of all messages of the handshake so far, by name; there once ServerHello is. */
+    readonly handshakeDigests: Readonly<Record<string, Digest>>;
     readonly alert: { readonly level: number; readonly description: number } | undefined;
     readonly handshakeProcess: number;
     initiateHandshake(): void;

@@ -4,7 +4,16 @@ import type { HashName } from "../../src/host.js";
 import { bitString, element, objectIdentifier, tag } from "../../src/trust/der.js";
 import { concat, toUtf8 } from "../../src/util/bytes.js";
 
-export type KeyKind = "p256" | "p384" | "p521" | "rsa" | "rsa1024" | "rsa3";
+export type KeyKind =
+  | "p256"
+  | "p384"
+  | "p521"
+  | "rsa"
+  | "rsa1024"
+  | "rsa3072"
+  | "rsa4096"
+  | "rsa5120"
+  | "rsa3";
 
 export interface Party {
   readonly name: string;
@@ -52,7 +61,8 @@ function keyPair(kind: KeyKind) {
     case "p521":
       return generateKeyPairSync("ec", { namedCurve: "P-521" });
     default: {
-      const modulusLength = kind === "rsa1024" ? 1024 : 2048;
+      // The size stands in the name, except for the exponent 3.
+      const modulusLength = Number(/\d{4}/.exec(kind) ?? 2048);
       return generateKeyPairSync("rsa", {
         modulusLength,
         publicExponent: kind === "rsa3" ? 3 : 65537,

@@ -1,39 +1,43 @@
 // What a server may say before encryption: one handshake that is right, and the same wrong in one place.
-import { generateKeyPairSync } from "node:crypto";
+import { randomBytes, sign } from "node:crypto";
 import test from "ava";
-import { HandshakeGuard, recordType } from "../../../hosts/moddable/handshake-guard.js";
+import {
+  type GuardOptions,
+  HandshakeGuard,
+  recordType,
+} from "../../../hosts/moddable/handshake-guard.js";
 import { encodeSignature } from "../../../hosts/moddable/p256.js";
 import { alerts, TLSError } from "../../../hosts/moddable/tls-error.js";
-import type { PublicKey } from "../../../src/trust/algorithm.js";
+import { createCrypto } from "../../../hosts/node/crypto.js";
+import { type PublicKey, parsePublicKey } from "../../../src/trust/algorithm.js";
+import { tag } from "../../../src/trust/der.js";
+import { DerReader } from "../../../src/trust/der-reader.js";
 import { concat } from "../../../src/util/bytes.js";
+import { type Party, party } from "../../trust/maker.js";
+import { type Fault, serverFlight } from "../scripted-server.js";
 
-const point = new Uint8Array(
-  generateKeyPairSync("ec", { namedCurve: "P-256" })
-    .publicKey.export({ type: "spki", format: "der" })
-    .subarray(-65),
+const ecParty = party("server");
+const rsaParty = party("server", "rsa");
+const keyOf = ({ publicKeyInfo }: Party): PublicKey =>
+  parsePublicKey(new DerReader(publicKeyInfo, "key").next(tag.sequence).content)!;
+const ecKey = keyOf(ecParty);
+const rsaKey = keyOf(rsaParty);
+const point = ecParty.publicKeyInfo.slice(-65);
+/** The randoms of both sides are zeros. */
+const signature = new Uint8Array(
+  sign("sha256", concat([new Uint8Array(64), Uint8Array.of(3, 0, 23, 65), point]), ecParty.key),
 );
-const ecKey: PublicKey = { kind: "ec", curve: "P-256", point };
-const rsaKey: PublicKey = {
-  kind: "rsa",
-  modulus: new Uint8Array(256),
-  exponent: Uint8Array.of(1, 0, 1),
-};
-const signature = encodeSignature({ r: 5n, s: 7n });
 
-interface Setting {
-  readonly key?: PublicKey;
-  readonly isRsaRight?: boolean;
-  readonly hasCertificate?: boolean;
-}
-
-function guardWith({ key = ecKey, isRsaRight = true, hasCertificate = true }: Setting = {}) {
+function guardWith(setting: { readonly key?: PublicKey } & Partial<GuardOptions> = {}) {
+  const { key = ecKey, ...options } = setting;
   return new HandshakeGuard({
     protocols: ["mqtt"],
     fragmentBytes: 4096,
-    hasCertificate,
+    clientKey: "ec",
+    crypto: createCrypto(),
     judge: () => key,
-    verifyRsa: () => isRsaRight,
     clientRandom: () => new Uint8Array(32),
+    ...options,
   });
 }
 
@@ -60,14 +64,13 @@ const chain = message(11, [0, 0, 5, 0, 0, 2, 9, 9]);
 const request = message(13, [1, 64], [0, 4, 4, 1, 4, 3], [0, 0]);
 const done = message(14);
 
-function exchange(change: (body: Uint8Array) => Uint8Array = body => body): Uint8Array {
-  const length = [signature.length >> 8, signature.length];
-  const body = concat([
-    Uint8Array.of(3, 0, 23, 65),
-    point,
-    Uint8Array.of(4, 3, ...length),
-    signature,
-  ]);
+function exchange(
+  change: (body: Uint8Array) => Uint8Array = body => body,
+  signed: Uint8Array = signature,
+): Uint8Array {
+  const length = [signed.length >> 8, signed.length];
+  const head = Uint8Array.of(3, 0, 23, 65);
+  const body = concat([head, point, Uint8Array.of(4, 3, ...length), signed]);
   return message(12, change(body));
 }
 
@@ -88,21 +91,22 @@ test("a whole handshake passes, with and without a certificate request", t => {
     guard.accept(recordType.changeCipherSpec, Uint8Array.of(1));
     guard.accept(recordType.handshake, new Uint8Array(40));
     guard.open();
-    t.truthy(guard.accept(recordType.applicationData, new Uint8Array(30)));
+    t.notThrows(() => guard.accept(recordType.applicationData, new Uint8Array(30)));
     t.is(guard.serverKey, ecKey);
+    t.deepEqual(guard.serverPoint, point);
   }
 });
 
 test("messages may share records or be spread over many, to any byte", t => {
-  const flight = concat([hello(), chain, exchange(), request, done]);
+  const messages = [hello(), chain, exchange(), request, done];
+  const flight = concat(messages);
   for (const size of [1, 2, 3, 5, 50, flight.length]) {
     const guard = guardWith();
     const passed: Uint8Array[] = [];
     for (let at = 0; at < flight.length; at += size) {
-      const part = guard.accept(recordType.handshake, flight.slice(at, at + size));
-      if (part !== undefined) passed.push(part);
+      passed.push(...guard.accept(recordType.handshake, flight.slice(at, at + size))!);
     }
-    t.deepEqual(concat(passed), flight, `${size} bytes in a record`);
+    t.deepEqual(passed, messages, `${size} bytes in a record`);
   }
 });
 
@@ -190,7 +194,7 @@ test("a signature with a zero half", refused, "decryptError", () =>
     guardWith(),
     hello(),
     chain,
-    exchange(body => setByte(body.length - 1, 0)(body)),
+    exchange(body => body, encodeSignature({ r: 5n, s: 0n })),
   ),
 );
 test("a key exchange cut short", refused, "decodeError", () =>
@@ -201,17 +205,84 @@ test("a key exchange cut short", refused, "decodeError", () =>
     exchange(body => body.slice(0, -1)),
   ),
 );
-test("a wrong RSA signature", refused, "decryptError", () =>
-  feed(
-    guardWith({ key: rsaKey, isRsaRight: false }),
-    hello({ suite: 0xc02f }),
-    chain,
-    exchange(setByte(70, 1)),
-  ),
-);
-test("a request our certificate cannot answer", refused, "handshakeFailure", () =>
-  feed(guardWith(), hello(), chain, exchange(), message(13, [1, 1], [0, 2, 4, 1], [0, 0])),
-);
+
+/** What a scripted server says, to a guard that knows its key. */
+function follow(server: Party, fault?: Fault, asked: "ec" | "rsa" = "ec"): HandshakeGuard {
+  const clientRandom = new Uint8Array(randomBytes(32));
+  const guard = guardWith({
+    key: keyOf(server),
+    clientKey: asked,
+    clientRandom: () => clientRandom,
+  });
+  const script = {
+    key: server.key,
+    chain: [Uint8Array.of(9, 9)],
+    stranger: party("stranger", server === rsaParty ? "rsa" : "p256").key,
+    asks: true,
+    ...(fault === undefined ? {} : { fault }),
+  };
+  feed(guard, ...serverFlight(script, clientRandom).messages);
+  return guard;
+}
+
+for (const [label, server] of [
+  ["EC", ecParty],
+  ["RSA", rsaParty],
+] as const) {
+  test(`a key exchange signed by the server's ${label} key is taken`, t => {
+    for (const kind of ["ec", "rsa"] as const) {
+      t.is(follow(server, undefined, kind).serverPoint?.length, 65);
+    }
+  });
+  const wrong = (fault: Fault) => () => follow(server, fault);
+  test(`${label}: one wrong bit in the signature`, refused, "decryptError", wrong("signature"));
+  test(`${label}: a stranger's signature`, refused, "decryptError", wrong("strangersSignature"));
+  test(
+    `${label}: a signature that was recorded`,
+    refused,
+    "decryptError",
+    wrong("recordedSignature"),
+  );
+  test(`${label}: Ed25519`, refused, "illegalParameter", wrong("unknownSignatureAlgorithm"));
+  test(`${label}: a hash nobody knows`, refused, "illegalParameter", wrong("unknownHash"));
+  test(
+    `${label}: a signature by the name of another kind of key`,
+    refused,
+    "illegalParameter",
+    wrong("otherSignatureAlgorithm"),
+  );
+}
+
+for (const [clientKey, types, algorithms] of [
+  ["ec", [1], [4, 1]],
+  ["ec", [1, 64], [4, 1, 5, 3]],
+  ["ec", [1], [4, 3]],
+  ["rsa", [64], [4, 3]],
+  ["rsa", [1, 64], [4, 3, 2, 1]],
+  ["rsa", [64], [4, 1]],
+] as const) {
+  test(
+    `a request for ${types} and ${algorithms} that an ${clientKey} key cannot answer`,
+    refused,
+    "handshakeFailure",
+    () => {
+      const request = message(
+        13,
+        [types.length, ...types],
+        [0, algorithms.length],
+        algorithms,
+        [0, 0],
+      );
+      feed(guardWith({ clientKey }), hello(), chain, exchange(), request);
+    },
+  );
+}
+
+test("a request that nobody can answer is answered with no certificate", t => {
+  const request = message(13, [1, 7], [0, 2, 9, 9], [0, 0]);
+  const guard = guardWith({ clientKey: undefined });
+  t.notThrows(() => feed(guard, hello(), chain, exchange(), request, done));
+});
 
 test("an alert of the server ends the handshake without one of ours", t => {
   const error = t.throws(() => guardWith().accept(recordType.alert, Uint8Array.of(2, 40)), {

@@ -1,5 +1,5 @@
 // Private keys and signatures in the forms that openssl and AWS use.
-import { createPrivateKey, createPublicKey } from "node:crypto";
+import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
 import test from "ava";
 import { encodeSignature, isPoint, toBigInt, toBytes } from "../../../hosts/moddable/p256.js";
 import { encodePrivateKey, parsePrivateKey } from "../../../hosts/moddable/pkcs8.js";
@@ -27,14 +27,14 @@ function info(...optional: Uint8Array[]): Uint8Array {
 }
 
 test("a key of Node's openssl is read", t => {
-  t.deepEqual(parsePrivateKey(pkcs8Of(device)), scalar);
+  t.deepEqual(parsePrivateKey(pkcs8Of(device)), { kind: "ec", scalar });
 });
 
 test("public key and parameters are optional", t => {
   const parameters = element(0xa0, p256);
   const publicKey = element(0xa1, bitString(point));
   for (const optional of [[], [parameters], [publicKey], [parameters, publicKey]]) {
-    t.deepEqual(parsePrivateKey(info(...optional)), scalar);
+    t.deepEqual(parsePrivateKey(info(...optional)), { kind: "ec", scalar });
   }
 });
 
@@ -52,7 +52,13 @@ test("truncated keys and keys of other kinds are refused", t => {
   for (let length = 0; length < der.length; length++) {
     t.throws(() => parsePrivateKey(der.subarray(0, length)), { instanceOf: AgentError });
   }
-  t.throws(() => parsePrivateKey(pkcs8Of(party("rsa", "rsa"))), { instanceOf: AgentError });
+  const code = "trust/algorithm";
+  t.throws(() => parsePrivateKey(pkcs8Of(party("weak", "rsa1024"))), { code });
+  const edwards = generateKeyPairSync("ed25519").privateKey.export({
+    type: "pkcs8",
+    format: "der",
+  });
+  t.throws(() => parsePrivateKey(edwards), { code });
   t.throws(() => parsePrivateKey(info(element(0xa0, objectIdentifier(1, 3, 132, 0, 34)))), {
     message: /not on P-256/,
   });

@@ -1,6 +1,8 @@
 // Algorithms and key sizes, and certificates for code.
-import type { Vector } from "./judge.js";
-import { anyPurpose, certificate, type Party, party, purpose, usage } from "./maker.js";
+import { concat } from "../../src/util/bytes.js";
+import type { Outcome, Vector } from "./judge.js";
+import { anyPurpose, certificate, type Party, party, purpose, rsaKeyInfo, usage } from "./maker.js";
+import { rsa3072, rsa4096 } from "./rsa-keys.js";
 import {
   expired,
   leafBy,
@@ -36,8 +38,29 @@ export function algorithmVectors(): Vector[] {
   const weak = (kind: Parameters<typeof party>[1]) =>
     certificate({ issuer: root, subject: party("weak", kind), extensions: [san] });
   const weakAnchor = party("weak root", "rsa1024");
+  const large = [rsa3072, rsa4096].flatMap(issuer =>
+    [false, true].map(isPss =>
+      vector(
+        `${issuer.name}${isPss ? ", PSS" : ""}`,
+        "accepted",
+        [by(issuer, issuer === rsa3072 ? rsa4096 : rsa3072, { hash: "SHA-256", isPss })],
+        { anchors: [rootOf(issuer)] },
+      ),
+    ),
+  );
   return [
     ...accepted,
+    ...large,
+    ...rsaKeyVectors(),
+    vector(
+      "RSA-PSS with another hash in its mask",
+      "trust/algorithm",
+      [by(rsaRoot, server, { hash: "SHA-256", isPss: true, maskHash: "SHA-384" })],
+      { anchors: [rsaAnchor] },
+    ),
+    vector("RSA key of 2047 bits", "trust/algorithm", [weak("rsa2047")], {
+      apart: "counts security bits another way",
+    }),
     vector("RSA server under an EC root", "accepted", [by(root, rsaServer, undefined)]),
     vector(
       "RSA-PSS with another salt",
@@ -63,6 +86,65 @@ export function algorithmVectors(): Vector[] {
     vector("anchor with an RSA key of 1024 bits", "trust/algorithm", [leafBy(weakAnchor)], {
       anchors: [rootOf(weakAnchor)],
     }),
+  ];
+}
+
+/** Keys of a leaf that the root has signed: what is read of them, and which are taken. */
+function rsaKeyVectors(): Vector[] {
+  const bytes = (...octets: readonly number[]) => Uint8Array.from(octets);
+  /** Odd, its highest bit set. */
+  const modulus = (octets: number) => new Uint8Array(octets).fill(0xa5);
+  const positive = (magnitude: Uint8Array) => concat([bytes(0), magnitude]);
+  const taken = positive(modulus(256));
+  const f4 = bytes(1, 0, 1);
+  const made = (
+    title: string,
+    expected: Outcome,
+    ...contents: Parameters<typeof rsaKeyInfo>
+  ): Vector =>
+    vector(
+      `RSA key: ${title}`,
+      expected,
+      [leafBy(root, [], { publicKeyInfo: rsaKeyInfo(...contents) })],
+      {
+        apart: "does not look at it",
+      },
+    );
+  const refused = "trust/algorithm";
+  const malformed = "trust/certificate";
+  return [
+    made("2048 bits, 65537", "accepted", taken, f4),
+    made("4096 bits, 65537", "accepted", positive(modulus(512)), f4),
+    made("4097 bits", refused, concat([bytes(1), modulus(512)]), f4),
+    made(
+      "2047 bits",
+      refused,
+      modulus(256).map((octet, i) => (i === 0 ? 0x7f : octet)),
+      f4,
+    ),
+    made(
+      "even modulus",
+      refused,
+      taken.map((octet, i) => (i === 256 ? 0xa4 : octet)),
+      f4,
+    ),
+    made("modulus with a zero too many", malformed, concat([bytes(0), taken]), f4),
+    made("modulus below zero", malformed, modulus(256), f4),
+    made("modulus zero", refused, bytes(0), f4),
+    made("modulus without octets", malformed, bytes(), f4),
+    made("exponent 0", refused, taken, bytes(0)),
+    made("exponent 1", refused, taken, bytes(1)),
+    made("exponent 3", refused, taken, bytes(3)),
+    made("exponent 65535", refused, taken, bytes(0, 0xff, 0xff)),
+    made("exponent 65536", refused, taken, bytes(1, 0, 0)),
+    made("exponent 65539", "accepted", taken, bytes(1, 0, 3)),
+    made("even exponent", refused, taken, bytes(1, 0, 2)),
+    made("exponent of 32 bits", "accepted", taken, bytes(0, 0xff, 0xff, 0xff, 0xff)),
+    made("exponent of 33 bits", refused, taken, bytes(1, 0, 0, 0, 1)),
+    made("exponent with a zero too many", malformed, taken, bytes(0, 1, 0, 1)),
+    made("exponent below zero", malformed, taken, bytes(0x80, 0, 1)),
+    made("without parameters", malformed, taken, f4, bytes()),
+    made("parameters with content", malformed, taken, f4, bytes(5, 1, 0)),
   ];
 }
 

@@ -2,6 +2,13 @@
 import { Bridge } from "../../hosts/xs/bridge.js";
 import { createCrypto } from "../../hosts/xs/crypto.js";
 import { outcomeOf, outcomesOfMutants, type Vector } from "./judge.js";
+import type { Range } from "./mutants.js";
+import {
+  readingsOfMutants,
+  type SignatureVector,
+  verdictOf,
+  verdictsOfMutants,
+} from "./signature-judge.js";
 
 const bridge = new Bridge();
 bridge.install();
@@ -15,6 +22,7 @@ const revive = (_: string, value: unknown) => {
 };
 
 let vector: Vector | undefined;
+let signature: SignatureVector | undefined;
 bridge.on("start", () => {
   const crypto = createCrypto(bridge);
   bridge.on("vector", ([text]) => {
@@ -22,8 +30,18 @@ bridge.on("start", () => {
     bridge.event("ready", null);
   });
   bridge.on("judge", () => bridge.event("outcome", outcomeOf(vector!, crypto)));
-  bridge.on("mutants", ([index, from, to]) => {
-    const range = { index: index as number, from: from as number, to: to as number };
-    bridge.event("outcome", outcomesOfMutants(vector!, crypto, range));
+  bridge.on("mutants", ([range]) => {
+    const whole = range as Range & { readonly index: number };
+    bridge.event("outcome", outcomesOfMutants(vector!, crypto, whole));
+  });
+  bridge.on("signature", ([text]) => {
+    signature = JSON.parse(text as string, revive) as SignatureVector;
+    bridge.event("outcome", verdictOf(signature, crypto));
+  });
+  bridge.on("signature mutants", ([range]) => {
+    bridge.event("outcome", verdictsOfMutants(signature!, crypto, range as Range));
+  });
+  bridge.on("signature readings", ([range]) => {
+    bridge.event("outcome", readingsOfMutants(signature!, range as Range));
   });
 });

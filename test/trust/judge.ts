@@ -2,6 +2,7 @@
 import { AgentError, type ErrorCode } from "../../src/errors.js";
 import { type PathQuestion, validatePath } from "../../src/trust/path.js";
 import type { Verifier } from "../../src/trust/signature.js";
+import { type Counts, countMutants, type Range } from "./mutants.js";
 
 export type Outcome = "accepted" | ErrorCode;
 
@@ -31,27 +32,15 @@ export function outcomeOf(vector: Vector, crypto: Verifier, chain = vector.chain
   }
 }
 
-/** Certificate `index` of the chain, cut after each length, and with one bit of each octet changed. */
-export function mutantsOf(original: Uint8Array, from: number, to: number): Uint8Array[] {
-  const mutants: Uint8Array[] = [];
-  for (let at = from; at < Math.min(to, original.length); at++) {
-    mutants.push(original.slice(0, at));
-    mutants.push(original.map((octet, i) => (i === at ? octet ^ (1 << (at % 8)) : octet)));
-  }
-  return mutants;
-}
-
-/** How often each outcome came, over all mutants of certificate `index` from octet `from` up to `to`. */
+/** How often each outcome came, over the mutants of certificate `index`. */
 export function outcomesOfMutants(
   vector: Vector,
   crypto: Verifier,
-  { index, from, to }: { readonly index: number; readonly from: number; readonly to: number },
-): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const mutant of mutantsOf(vector.chain[index]!, from, to)) {
-    const chain = vector.chain.map((der, i) => (i === index ? mutant : der));
-    const outcome = outcomeOf(vector, crypto, chain);
-    counts[outcome] = (counts[outcome] ?? 0) + 1;
-  }
-  return counts;
+  { index, ...range }: Range & { readonly index: number },
+): Counts {
+  const chain = vector.chain.slice();
+  return countMutants(vector.chain[index]!, range, mutant => {
+    chain[index] = mutant;
+    return outcomeOf(vector, crypto, chain);
+  });
 }

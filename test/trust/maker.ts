@@ -10,6 +10,8 @@ export type KeyKind =
   | "p521"
   | "rsa"
   | "rsa1024"
+  | "rsa2047"
+  | "rsa2049"
   | "rsa3072"
   | "rsa4096"
   | "rsa5120"
@@ -26,6 +28,8 @@ export interface Scheme {
   readonly isPss?: boolean;
   /** Of PSS; the digest's length unless told. */
   readonly salt?: number;
+  /** Of PSS: the mask's, as the algorithm names it; the message's unless told. */
+  readonly maskHash?: HashName;
 }
 
 export interface Contents {
@@ -89,7 +93,7 @@ export function pkcs8Of({ key }: Party): Uint8Array {
 
 const hashArcs = { "SHA-256": 1, "SHA-384": 2, "SHA-512": 3 } as const;
 
-export function algorithmOf({ key }: Party, { hash, isPss, salt }: Scheme): Uint8Array {
+export function algorithmOf({ key }: Party, { hash, isPss, salt, maskHash }: Scheme): Uint8Array {
   if (hash === "SHA-1") {
     return key.asymmetricKeyType === "ec"
       ? sequence(objectIdentifier(1, 2, 840, 10045, 4, 1))
@@ -99,19 +103,36 @@ export function algorithmOf({ key }: Party, { hash, isPss, salt }: Scheme): Uint
   if (key.asymmetricKeyType === "ec") {
     return sequence(objectIdentifier(1, 2, 840, 10045, 4, 3, arc + 1));
   }
-  if (isPss === true) return pssAlgorithm(arc, salt ?? 16 * (arc + 1));
+  if (isPss === true) {
+    const mask = maskHash === undefined ? arc : hashArcs[maskHash];
+    return pssAlgorithm(arc, mask, salt ?? 16 * (arc + 1));
+  }
   return sequence(objectIdentifier(1, 2, 840, 113549, 1, 1, 10 + arc), element(tag.null));
 }
 
-function pssAlgorithm(arc: number, salt: number): Uint8Array {
-  const hash = sequence(objectIdentifier(2, 16, 840, 1, 101, 3, 4, 2, arc), element(tag.null));
+function pssAlgorithm(arc: number, mask: number, salt: number): Uint8Array {
+  const hashOf = (last: number) =>
+    sequence(objectIdentifier(2, 16, 840, 1, 101, 3, 4, 2, last), element(tag.null));
+  const mgf1 = objectIdentifier(1, 2, 840, 113549, 1, 1, 8);
   return sequence(
     objectIdentifier(1, 2, 840, 113549, 1, 1, 10),
     sequence(
-      element(0xa0, hash),
-      element(0xa1, sequence(objectIdentifier(1, 2, 840, 113549, 1, 1, 8), hash)),
+      element(0xa0, hashOf(arc)),
+      element(0xa1, sequence(mgf1, hashOf(mask))),
       element(0xa2, integer(salt)),
     ),
+  );
+}
+
+/** SubjectPublicKeyInfo of an RSA key with these contents of its two INTEGERs. */
+export function rsaKeyInfo(
+  modulus: Uint8Array,
+  exponent: Uint8Array,
+  parameters: Uint8Array = element(tag.null),
+): Uint8Array {
+  return sequence(
+    sequence(objectIdentifier(1, 2, 840, 113549, 1, 1, 1), parameters),
+    bitString(sequence(element(tag.integer, modulus), element(tag.integer, exponent))),
   );
 }
 

@@ -1,18 +1,30 @@
 // The sensor node: what a product writes. The same on ESP32, on Moddable's desktop simulator, on Node and on XS.
-import { Agent, type AgentStatus, type Host } from "../../src/index.js";
+import {
+  Agent,
+  type AgentStatus,
+  type ClaimIdentity,
+  type Host,
+  type OwnIdentity,
+} from "../../src/index.js";
 
-export interface SensorNodeConfig {
+/** With a claim to be provisioned by, or with an identity that it already has. */
+export type SensorNodeConfig = Place & (Claimed | OwnIdentity);
+
+interface Place {
   readonly endpoint: string;
   readonly port: number;
   /** PEM. */
   readonly trustAnchors: readonly string[];
+  readonly serialNumber: string;
+  /** Epoch ms. */
+  readonly builtAt?: number;
+}
+
+interface Claimed {
   /** PEM; the key is PKCS#8. */
   readonly claim: { readonly certificate: string; readonly key: string };
   /** Provisioning template; it takes one parameter, SerialNumber. */
   readonly template: string;
-  readonly serialNumber: string;
-  /** Epoch ms. */
-  readonly builtAt?: number;
 }
 
 /** A thermometer that is never far from 21.5 degrees Celsius, until a board has a real one. */
@@ -21,19 +33,24 @@ function readSensor(ticks: number): { temperature: number; humidity: number } {
   return { temperature: 21.5 + Math.round(minute) / 10, humidity: 40 };
 }
 
+function identityOf(config: SensorNodeConfig): ClaimIdentity | OwnIdentity {
+  if (!("claim" in config)) return config;
+  const { template, claim, serialNumber } = config;
+  return { template, claim, parameters: { SerialNumber: serialNumber } };
+}
+
 /** @returns the agent, made but not started */
 export function sensorNode(
   host: Host,
   config: SensorNodeConfig,
   onStatus: (status: AgentStatus) => void,
 ): Agent {
-  const { template, claim, serialNumber } = config;
   const agent = new Agent({
     host,
     endpoint: config.endpoint,
     port: config.port,
     trustAnchors: config.trustAnchors,
-    identity: { template, claim, parameters: { SerialNumber: serialNumber } },
+    identity: identityOf(config),
     onStatus,
     ...(config.builtAt === undefined ? {} : { builtAt: config.builtAt }),
   });

@@ -72,7 +72,7 @@ declare module "mont" {
   /** By Montgomery's multiplication; the modulus is odd. */
   const Mont: {
     new (options: { readonly m: bigint; readonly method: number }): Modular;
-    readonly prototype: { readonly SW: number };
+    readonly prototype: { readonly LR: number };
   };
   export default Mont;
 }

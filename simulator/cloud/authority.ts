@@ -1,7 +1,7 @@
 // The certificate authority: one P-256 root, and what it signs. Knows no registry and no MQTT.
 
 import "reflect-metadata";
-import { createHash, createPublicKey, generateKeyPair, webcrypto } from "node:crypto";
+import { createHash, generateKeyPair, webcrypto } from "node:crypto";
 import { isIP } from "node:net";
 import { promisify } from "node:util";
 import * as x509 from "@peculiar/x509";
@@ -10,6 +10,7 @@ import { type Clock, type Random, randomHex } from "./environment.js";
 import { messageOf } from "./errors.js";
 import { damaged } from "./files.js";
 import { provisioningLimits } from "./limits.js";
+import { CsrError, verifiedKey } from "./signing-request.js";
 import type { Store } from "./store.js";
 
 type CryptoKey = webcrypto.CryptoKey;
@@ -42,11 +43,6 @@ export interface IssuedCertificate {
   /** Lower-case hex SHA-256 of the DER, as AWS names certificates. */
   readonly id: string;
   readonly pem: string;
-}
-
-/** A signing request that cannot be signed; the message may go to the device. */
-export class CsrError extends Error {
-  override readonly name = "CsrError";
 }
 
 /** The AWS certificate id of a DER certificate. */
@@ -159,13 +155,12 @@ export class Authority {
    * Signs a PKCS#10 request whose own signature holds; its subject and extensions are not taken over.
    *
    * @throws CsrError
-   * @see developer guide "x509-client-certs": RSA >= 2048 bits, EC P-256, P-384 and P-521
    */
   async issueFromCsr(pem: string): Promise<IssuedCertificate> {
     if (pem.length > provisioningLimits.csrCharacters) {
       throw new CsrError(`CSR has ${pem.length} characters, at most 4096 are allowed`);
     }
-    return this.#issueDevice(await verifiedKey(pem));
+    return this.#issueDevice(new x509.PublicKey(verifiedKey(pem).slice()));
   }
 
   /** CreateKeysAndCertificate: AWS makes an RSA-2048 pair and answers with a PKCS#1 key. */
@@ -259,31 +254,6 @@ async function exportKey(key: CryptoKey): Promise<string> {
 async function importKey(pem: string): Promise<CryptoKey> {
   const der = x509.PemConverter.decodeFirst(pem);
   return webcrypto.subtle.importKey("pkcs8", der, ecdsa, false, ["sign"]);
-}
-
-async function verifiedKey(pem: string): Promise<x509.PublicKey> {
-  let request: x509.Pkcs10CertificateRequest;
-  let holds: boolean;
-  try {
-    request = new x509.Pkcs10CertificateRequest(pem);
-    checkKey(new Uint8Array(request.publicKey.rawData));
-    holds = await request.verify();
-  } catch (cause) {
-    if (cause instanceof CsrError) throw cause;
-    throw new CsrError("CSR cannot be read", { cause });
-  }
-  if (!holds) throw new CsrError("CSR signature does not match its key");
-  return request.publicKey;
-}
-
-const curves: readonly unknown[] = ["prime256v1", "secp384r1", "secp521r1"];
-
-function checkKey(spki: Uint8Array): void {
-  const key = createPublicKey({ key: Buffer.from(spki), format: "der", type: "spki" });
-  const { namedCurve, modulusLength } = key.asymmetricKeyDetails ?? {};
-  if (key.asymmetricKeyType === "ec" && curves.includes(namedCurve)) return;
-  if (key.asymmetricKeyType === "rsa" && (modulusLength ?? 0) >= 2048) return;
-  throw new CsrError("CSR key must be RSA with at least 2048 bits, or EC P-256, P-384 or P-521");
 }
 
 function need<T>(value: T | undefined): T {

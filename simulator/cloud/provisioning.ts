@@ -3,13 +3,14 @@
 
 import { createHash } from "node:crypto";
 import * as v from "valibot";
-import { type Authority, CsrError, type IssuedCertificate } from "./authority.js";
+import type { Authority, IssuedCertificate } from "./authority.js";
 import type { Client } from "./broker-types.js";
 import type { Clock, PendingWork, Random } from "./environment.js";
 import { messageOf } from "./errors.js";
 import { parseJson } from "./json.js";
 import { provisioningLimits } from "./limits.js";
 import type { Certificate, Registry } from "./registry.js";
+import { CsrError } from "./signing-request.js";
 import type { Store } from "./store.js";
 import { evaluateTemplate, type ProvisioningPlan, TemplateError } from "./template.js";
 

@@ -1,6 +1,6 @@
 // Mutual TLS on Node, with the callbacks of ECMA-419's TLS client socket.
 
-import { createPrivateKey, X509Certificate } from "node:crypto";
+import { createPrivateKey, sign, verify, X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import * as nodeTLS from "node:tls";
 import { AgentError } from "../../src/errors.js";
@@ -182,20 +182,28 @@ function chainOf(certificate: Partial<nodeTLS.DetailedPeerCertificate>): Uint8Ar
 
 /** An empty `ca` is given as such: Node would put its own roots in the place of an absent one. */
 function secureContextOf(secure: SecureOptions): nodeTLS.SecureContext {
-  const certificates = secure.clientCertificates.map(toPem).join("");
+  const certificates = secure.clientCertificates.map(der => new X509Certificate(der));
   return nodeTLS.createSecureContext({
     ca: secure.trustAnchors.map(toPem),
-    ...(certificates === "" ? {} : { cert: certificates, key: toKeyPem(secure.clientKey) }),
+    ...(certificates[0] === undefined ? {} : identityOf(certificates, secure.clientKey)),
     minVersion: "TLSv1.2",
   });
+}
+
+function identityOf(certificates: readonly X509Certificate[], der: Uint8Array) {
+  const key = createPrivateKey({ key: Buffer.from(der), format: "der", type: "pkcs8" });
+  // OpenSSL compares public keys, and believes the one that came with a private key: only a signature tells.
+  const probe = Buffer.from("skerry");
+  if (!verify("sha256", probe, certificates[0]!.publicKey, sign("sha256", probe, key))) {
+    throw new Error("client key does not belong to the client certificate");
+  }
+  return {
+    cert: certificates.map(String).join(""),
+    key: key.export({ format: "pem", type: "pkcs8" }),
+  };
 }
 
 /** Parsed here: OpenSSL passes over a trust anchor that it cannot read. */
 function toPem(der: Uint8Array): string {
   return new X509Certificate(der).toString();
-}
-
-function toKeyPem(der: Uint8Array): string | Buffer {
-  const key = createPrivateKey({ key: Buffer.from(der), format: "der", type: "pkcs8" });
-  return key.export({ format: "pem", type: "pkcs8" });
 }

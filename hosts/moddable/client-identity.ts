@@ -64,7 +64,9 @@ function isPair(
   { pointOf }: KeyArithmetic,
 ): boolean {
   if (key.kind === "ec") {
-    return publicKey?.kind === "ec" && isEqual(publicKey.point, pointOf(key.scalar));
+    const point = pointOf(key.scalar);
+    const isWhole = key.point === undefined || isEqual(key.point, point);
+    return isWhole && publicKey?.kind === "ec" && isEqual(publicKey.point, point);
   }
   if (publicKey?.kind !== "rsa") return false;
   return isEqual(publicKey.modulus, key.modulus) && isEqual(publicKey.exponent, key.exponent);

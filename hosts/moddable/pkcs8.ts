@@ -3,7 +3,7 @@ import { AgentError } from "../../src/errors.js";
 import { bitLength } from "../../src/trust/algorithm.js";
 import { bitString, element, objectIdentifier, tag } from "../../src/trust/der.js";
 import { DerReader } from "../../src/trust/der-reader.js";
-import { isScalar, scalarBytes, toBigInt } from "./p256.js";
+import { isScalar, pointBytes, scalarBytes, toBigInt } from "./p256.js";
 
 const ecPublicKey = "2a8648ce3d0201";
 const prime256v1 = "2a8648ce3d030107";
@@ -17,6 +17,8 @@ export interface EcPrivateKey {
   readonly kind: "ec";
   /** 32 bytes big-endian, 1 to order - 1. */
   readonly scalar: Uint8Array;
+  /** The public key it came with, uncompressed; undefined when it came without. Whether they belong together is not known. */
+  readonly point: Uint8Array | undefined;
 }
 
 export interface RsaPrivateKey {
@@ -24,7 +26,7 @@ export interface RsaPrivateKey {
   /** Big-endian without leading zeros, as certificates have them. */
   readonly modulus: Uint8Array;
   readonly exponent: Uint8Array;
-  /** Their product is the modulus; nothing else is known of the numbers that belong to them. */
+  /** Their product is the modulus. That they are prime is not known, all the rest belongs to them. */
   readonly primes: readonly [bigint, bigint];
   readonly exponents: readonly [bigint, bigint];
   /** Inverse of the second prime modulo the first. */
@@ -34,7 +36,7 @@ export interface RsaPrivateKey {
 export type PrivateKey = EcPrivateKey | RsaPrivateKey;
 
 /**
- * Attributes are passed over, and so are parameters and public key of ECPrivateKey.
+ * Attributes are passed over.
  *
  * @throws AgentError "trust/der" for what is no such key, "trust/algorithm" for one of another kind, curve or size
  */
@@ -67,12 +69,20 @@ function parseEc(fields: DerReader): EcPrivateKey {
     checkCurve(parameters);
     parameters.end();
   }
-  fields.optional(0xa1);
+  const point = parsePoint(fields.enterOptional(0xa1));
   fields.end();
   if (scalar.length !== scalarBytes || !isScalar(toBigInt(scalar))) {
     throw fields.error("out of range");
   }
-  return { kind: "ec", scalar };
+  return { kind: "ec", scalar, point };
+}
+
+function parsePoint(reader: DerReader | undefined): Uint8Array | undefined {
+  if (reader === undefined) return undefined;
+  const point = reader.bits();
+  reader.end();
+  if (point.length !== pointBytes || point[0] !== 4) throw reader.error("public key");
+  return point;
 }
 
 function parseRsa(fields: DerReader): RsaPrivateKey {
@@ -84,20 +94,34 @@ function parseRsa(fields: DerReader): RsaPrivateKey {
     throw refused(`has ${bits} bits, ${minModulusBits} to ${maxModulusBits} are taken`);
   }
   const exponent = fields.unsigned();
-  // The exponent of the whole modulus is not used.
-  fields.unsigned();
   const bounded = (magnitude: Uint8Array) => {
     if (magnitude.length > modulus.length) throw fields.error("out of range");
     return toBigInt(magnitude);
   };
+  const whole = bounded(fields.unsigned());
   const primes = [prime(fields), prime(fields)].map(bounded) as [bigint, bigint];
   const exponents = [bounded(fields.unsigned()), bounded(fields.unsigned())] as const;
   const coefficient = bounded(fields.unsigned());
   fields.end();
-  const rest = primes[0] * primes[1] - toBigInt(modulus);
-  // A preloaded BigInt is never equal to one that was computed.
-  if (rest < 0n || rest > 0n) throw fields.error("primes do not make the modulus");
+  const [p, q] = primes;
+  const [dp, dq] = exponents;
+  if (!isZero(p * q - toBigInt(modulus))) throw fields.error("primes do not make the modulus");
+  const e = bounded(exponent);
+  const belong = [
+    (e * dp - 1n) % (p - 1n),
+    (e * dq - 1n) % (q - 1n),
+    // Not used, but a key of which an octet has changed is not to be trusted with the others.
+    (whole - dp) % (p - 1n),
+    (whole - dq) % (q - 1n),
+    (coefficient * q - 1n) % p,
+  ];
+  if (!belong.every(isZero)) throw fields.error("numbers do not belong together");
   return { kind: "rsa", modulus, exponent, primes, exponents, coefficient };
+}
+
+/** A preloaded BigInt is never equal to one that was computed. */
+function isZero(value: bigint): boolean {
+  return !(value < 0n || value > 0n);
 }
 
 /** Large and odd; that it is a prime shows when its signature is checked. */

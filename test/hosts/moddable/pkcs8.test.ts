@@ -27,14 +27,29 @@ function info(...optional: Uint8Array[]): Uint8Array {
 }
 
 test("a key of Node's openssl is read", t => {
-  t.deepEqual(parsePrivateKey(pkcs8Of(device)), { kind: "ec", scalar });
+  t.deepEqual(parsePrivateKey(pkcs8Of(device)), { kind: "ec", scalar, point });
 });
 
 test("public key and parameters are optional", t => {
   const parameters = element(0xa0, p256);
   const publicKey = element(0xa1, bitString(point));
   for (const optional of [[], [parameters], [publicKey], [parameters, publicKey]]) {
-    t.deepEqual(parsePrivateKey(info(...optional)), { kind: "ec", scalar });
+    const found = optional.includes(publicKey) ? point : undefined;
+    t.deepEqual(parsePrivateKey(info(...optional)), { kind: "ec", scalar, point: found });
+  }
+});
+
+test("a public key that is no uncompressed point is refused", t => {
+  const ill = [
+    bitString(point.subarray(0, 64)),
+    bitString(Uint8Array.of(2, ...point.subarray(1, 33))),
+    element(tag.bitString, Uint8Array.of(1), point),
+    element(tag.octetString, point),
+    bitString(new Uint8Array(0)),
+    new Uint8Array(0),
+  ];
+  for (const value of ill) {
+    t.throws(() => parsePrivateKey(info(element(0xa1, value))), { code: "trust/der" });
   }
 });
 

@@ -11,6 +11,7 @@ import { virtualHost } from "../simulator/world/host.js";
 import { Network } from "../simulator/world/network.js";
 import { Random } from "../simulator/world/random.js";
 import { obliging, type Script, ScriptedBroker } from "../simulator/world/scripted-broker.js";
+import { pathPeak } from "./path.js";
 
 export interface Row {
   readonly what: string;
@@ -123,6 +124,12 @@ export async function measure(): Promise<Measured> {
         {
           what: "RAM, online and idle: slots + chunks",
           value: ramOf(online, loaded),
+          unit: "bytes",
+          goal: 12_288,
+        },
+        {
+          what: "RAM, server's leaf and intermediate to an anchor: peak, arithmetic apart",
+          value: await pathPeak(engine.worker),
           unit: "bytes",
           goal: 12_288,
         },

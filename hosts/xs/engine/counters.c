@@ -6,6 +6,7 @@
  */
 #include "xsAll.h"
 
+extern int gxStress;
 extern void modInstallBase64(txMachine* the);
 extern void skerryInstall(txMachine* the);
 extern txMachine* skerryCreateMachine(txCreation* creation, txString name, void* context, txID profileID);
@@ -32,15 +33,27 @@ static void skerryMemoryCounters(txMachine* the)
 	fxArrayBuffer(the, mxResult, text, length, -1);
 }
 
+/* collectAlways(on): a collection before every allocation, so that peaks are what was live. */
+static void skerryCollectAlways(txMachine* the)
+{
+	gxStress = (mxArgc > 0) && fxToBoolean(the, mxArgv(0));
+}
+
+static void skerryDefine(txMachine* the, txCallback callback, txString name)
+{
+	fxNewHostFunction(the, callback, 1, XS_NO_ID, XS_NO_ID);
+	mxPush(mxGlobal);
+	fxDefineID(the, fxNewNameC(the, name), XS_DONT_ENUM_FLAG,
+		XS_DONT_ENUM_FLAG | XS_DONT_DELETE_FLAG | XS_DONT_SET_FLAG);
+	mxPop();
+}
+
 void skerryInstall(txMachine* the)
 {
 	modInstallBase64(the);
 	fxBeginHost(the);
-	fxNewHostFunction(the, skerryMemoryCounters, 1, XS_NO_ID, XS_NO_ID);
-	mxPush(mxGlobal);
-	fxDefineID(the, fxNewNameC(the, "memoryCounters"), XS_DONT_ENUM_FLAG,
-		XS_DONT_ENUM_FLAG | XS_DONT_DELETE_FLAG | XS_DONT_SET_FLAG);
-	mxPop();
+	skerryDefine(the, skerryMemoryCounters, "memoryCounters");
+	skerryDefine(the, skerryCollectAlways, "collectAlways");
 	fxEndHost(the);
 }
 

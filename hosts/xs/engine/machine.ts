@@ -187,6 +187,11 @@ export class Machine {
     return JSON.parse(reply.result.toString()) as MemoryCounters;
   }
 
+  /** A collection before every allocation: peaks are then what was live, and everything is slower by far. */
+  async collectAlways(isOn: boolean): Promise<void> {
+    await this.evaluate(`collectAlways(${isOn})`);
+  }
+
   /** Ends the process; a command that still runs is cut off. May be called twice. */
   async close(): Promise<void> {
     this.#closing = true;

@@ -84,6 +84,7 @@ const baseFlags: readonly string[] = [
   "-DmxRun=1",
   "-DmxSloppy=1",
   "-DmxSnapshot=1",
+  "-DmxStress=1",
   "-DmxStringNormalize=1",
 ];
 

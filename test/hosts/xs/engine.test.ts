@@ -136,6 +136,29 @@ with32(
   },
 );
 
+with32(
+  "collecting before every allocation leaves no garbage in the peak, and hides no live byte",
+  async t => {
+    const machine = await start(t, { worker: worker32! });
+    const peakOf = async (source: string) => {
+      const before = await machine.memory({ resetPeaks: true });
+      await machine.evaluate(source);
+      const after = await machine.memory();
+      return { slots: after.slotPeak - before.slots, chunks: after.chunkPeak - before.chunkBytes };
+    };
+    const garbage = "for (let i = 0; i < 100; i++) new Uint8Array(1000)";
+    const live = "{ const all = []; for (let i = 0; i < 8; i++) all.push(new Uint8Array(1000)); }";
+    t.true((await peakOf(garbage)).chunks > 50_000);
+    await machine.collectAlways(true);
+    const [thrownAway, kept] = [await peakOf(garbage), await peakOf(live)];
+    t.true(thrownAway.chunks < 3000, `${thrownAway.chunks} bytes`);
+    t.true(thrownAway.slots < 100, `${thrownAway.slots} slots`);
+    t.true(kept.chunks > 8000 && kept.chunks < 10_000, `${kept.chunks} bytes`);
+    await machine.collectAlways(false);
+    t.true((await peakOf(garbage)).chunks > 50_000);
+  },
+);
+
 interface Manual {
   readonly host: Host;
   /** Fires every timer that is set. */

@@ -67,7 +67,7 @@ export function lineOfCloud(event: CloudEvent): Line | undefined {
       return milestone(`listening on ${event.host}:${event.port}, mutual TLS`);
     case "clientConnected":
       return plain(
-        `${event.clientId} connected with ${event.certificate === "claim" ? "the claim" : `certificate ${short(event.certificateId)}…`}`,
+        `${event.clientId} connected with ${event.certificate === "claim" ? "the claim" : `certificate ${short(event.certificateId)}…`}, MQTT ${event.protocolVersion === 5 ? "5" : "3.1.1"}`,
       );
     case "clientDisconnected":
       return plain(

@@ -1,10 +1,13 @@
 // The words the broker shares with what surrounds it: links, peers, clients, events.
 
+import type { ConnectRequest } from "./connect-rules.js";
 import type { Connection } from "./connection.js";
 import type { Clock, Random, Timer } from "./environment.js";
+import type { ProtocolVersion } from "./frames.js";
 import type { BrokerLimits } from "./limits.js";
 import type { CertificateRefusal, Identity } from "./registry.js";
 import type { Message, Session } from "./session.js";
+import type { Grant } from "./topics.js";
 
 /** The byte stream to one client, TLS or memory. */
 export interface Link {
@@ -40,7 +43,9 @@ export type DisconnectReason =
   | "FORBIDDEN_ACCESS"
   | "MQTT_KEEP_ALIVE_TIMEOUT"
   | "SERVER_ERROR"
-  | "SERVER_INITIATED_DISCONNECT";
+  | "SERVER_INITIATED_DISCONNECT"
+  | "API_INITIATED_DISCONNECT"
+  | "THROTTLED";
 
 /** Why a client never got as far as a session. */
 export type RefusalReason =
@@ -74,6 +79,8 @@ export type BrokerEvent =
       readonly certificate: "claim" | "device";
       readonly thingName: string | undefined;
       readonly sessionPresent: boolean;
+      /** 4 is MQTT 3.1.1, as on the wire. */
+      readonly protocolVersion: ProtocolVersion;
     }
   | {
       readonly type: "clientDisconnected";
@@ -108,6 +115,9 @@ export interface BrokerOptions {
   readonly subscribeDenial?: "close" | "answer";
 }
 
+/** What becomes of a client's message; `throttled` when nothing more is retained. */
+export type PublishVerdict = "accepted" | "undefined-topic" | "throttled";
+
 /** What a connection needs from its broker. */
 export interface ConnectionHost {
   readonly limits: BrokerLimits;
@@ -116,14 +126,17 @@ export interface ConnectionHost {
   readonly answersDeniedSubscribe: boolean;
   refusal(peer: Peer): RefusalReason | undefined;
   identify(certificateId: string, clientId: string, address: string): Identity;
+  /** Random, and so nobody's. */
+  newClientId(): string;
   /** Takes over any older connection and finds or makes the session. */
-  open(connection: Connection, clean: boolean): { session: Session; present: boolean };
+  open(connection: Connection, request: ConnectRequest): { session: Session; present: boolean };
   /** After CONNACK: what was stored goes out. */
-  opened(connection: Connection, present: boolean): void;
-  subscribe(connection: Connection, filter: string, qos: 0 | 1): void;
+  opened(connection: Connection, request: ConnectRequest, present: boolean): void;
+  /** @param sendRetained whether a retained message goes out at once */
+  subscribe(connection: Connection, filter: string, grant: Grant, sendRetained: boolean): void;
   unsubscribe(connection: Connection, filter: string): void;
   subscriptionsChanged(connection: Connection, subscribed: boolean, topics: string[]): void;
-  publish(connection: Connection, message: Message): "accepted" | "undefined-topic";
+  publish(connection: Connection, message: Message): PublishVerdict;
   refused(connection: Connection, reason: RefusalReason, detail: string): void;
   ended(connection: Connection, reason: DisconnectReason, detail: string): void;
 }

@@ -8,14 +8,17 @@ import type {
   DisconnectReason,
   Link,
   Peer,
+  PublishVerdict,
   RefusalReason,
 } from "./broker-types.js";
+import type { ConnectRequest } from "./connect-rules.js";
 import { Connection } from "./connection.js";
+import { randomHex } from "./environment.js";
 import { type BrokerLimits, brokerLimits } from "./limits.js";
 import { Presence } from "./presence.js";
 import type { Identity } from "./registry.js";
-import { type Message, Session } from "./session.js";
-import { hasWildcard, TopicTree } from "./topics.js";
+import { isExpired, type Message, Session } from "./session.js";
+import { type Grant, hasWildcard, TopicTree } from "./topics.js";
 
 interface StoredSession {
   readonly session: Session;
@@ -24,6 +27,11 @@ interface StoredSession {
   /** As of the last CONNECT; deliveries are checked against it. */
   identity: Identity;
   expiry: object | undefined;
+}
+
+export interface DeleteConnectionOptions {
+  readonly cleanSession?: boolean;
+  readonly preventWillMessage?: boolean;
 }
 
 export class Broker {
@@ -53,11 +61,16 @@ export class Broker {
     return connection;
   }
 
-  /** Delivers to every subscriber that may receive it; retains it when it says so. */
-  publish(message: Message): void {
+  /**
+   * Delivers to every subscriber that may receive it; retains it when it says so.
+   *
+   * @param from client id of the publisher, for those who do not want to hear themselves
+   */
+  publish(message: Message, from?: string): void {
     if (message.retain) this.#retain(message);
     const live: Message = { ...message, retain: false };
-    for (const [entry, qos] of this.#tree.match(message.topic)) {
+    for (const [entry, { qos, noLocal }] of this.#tree.match(message.topic)) {
+      if (noLocal && entry.session.clientId === from) continue;
       this.#deliver(entry, qos < live.qos ? { ...live, qos } : live);
     }
   }
@@ -70,8 +83,22 @@ export class Broker {
   /** Pulls the cable: no DISCONNECT, the will is published. @returns false when nobody has that id */
   cut(clientId: string): boolean {
     const connection = this.#sessions.get(clientId)?.connection;
-    connection?.close("CONNECTION_LOST", "the cable was pulled", "abort");
+    connection?.abort("CONNECTION_LOST", "the cable was pulled");
     return connection !== undefined;
+  }
+
+  /**
+   * DeleteConnection of the data plane ("mqtt", "Disconnecting MQTT clients").
+   *
+   * @returns false when there is neither a connection nor a session of that client
+   */
+  deleteConnection(clientId: string, options: DeleteConnectionOptions = {}): boolean {
+    const entry = this.#sessions.get(clientId);
+    if (options.cleanSession && entry !== undefined) entry.session.expiryMs = 0;
+    if (options.preventWillMessage) entry?.connection?.takeWill();
+    if (entry?.connection !== undefined) entry.connection.close("API_INITIATED_DISCONNECT", "");
+    else if (options.cleanSession && entry !== undefined) this.#forget(entry);
+    return entry !== undefined;
   }
 
   /** A certificate that stops being ACTIVE ends its sessions; at once here, within minutes on AWS. */
@@ -85,7 +112,7 @@ export class Broker {
   /** Ends everything; sessions are forgotten. */
   close(): void {
     for (const connection of [...this.#connections]) {
-      connection.close("SERVER_INITIATED_DISCONNECT", "the cloud is shutting down", "abort");
+      connection.abort("SERVER_INITIATED_DISCONNECT", "the cloud is shutting down");
     }
     for (const entry of this.#sessions.values()) this.#cancelExpiry(entry);
     this.#sessions.clear();
@@ -101,9 +128,11 @@ export class Broker {
       answersDeniedSubscribe: subscribeDenial === "answer",
       refusal: peer => this.#options.refusal(peer.certificateId),
       identify: (id, clientId, address) => this.#options.identify(id, clientId, address),
-      open: (connection, clean) => this.#open(connection, clean),
-      opened: (connection, present) => this.#opened(connection, present),
-      subscribe: (connection, filter, qos) => this.#subscribe(connection, filter, qos),
+      newClientId: () => randomHex(this.#options.random, 16),
+      open: (connection, request) => this.#open(connection, request),
+      opened: (connection, request, present) => this.#opened(connection, request, present),
+      subscribe: (connection, filter, grant, sendRetained) =>
+        this.#subscribe(connection, filter, grant, sendRetained),
       unsubscribe: (connection, filter) => this.#unsubscribe(connection, filter),
       subscriptionsChanged: (connection, subscribed, topics) =>
         this.#presence.subscriptions(connection, subscribed, topics),
@@ -113,28 +142,33 @@ export class Broker {
     };
   }
 
-  #open(connection: Connection, clean: boolean): { session: Session; present: boolean } {
+  #open(connection: Connection, request: ConnectRequest): { session: Session; present: boolean } {
     const { clientId } = connection;
     // The second CONNECT wins; the older client's will is published ("life-cycle-events").
     this.#sessions
       .get(clientId)
       ?.connection?.close("DUPLICATE_CLIENTID", "another client took over");
     const stored = this.#sessions.get(clientId);
-    if (stored !== undefined && !clean && !stored.session.clean) {
-      this.#cancelExpiry(stored);
-      stored.connection = connection;
-      stored.identity = connection.identity;
-      stored.session.rewind();
-      return { session: stored.session, present: true };
-    }
-    if (stored !== undefined) this.#forget(stored);
-    const session = new Session(clientId, clean, this.#limits);
-    const { identity } = connection;
-    this.#sessions.set(clientId, { session, connection, identity, expiry: undefined });
-    return { session, present: false };
+    const isResumed = !request.cleanStart && stored?.session.version === request.version;
+    if (stored !== undefined && !isResumed) this.#forget(stored);
+    const entry = isResumed ? stored : this.#newEntry(connection, request);
+    this.#cancelExpiry(entry);
+    entry.connection = connection;
+    entry.identity = connection.identity;
+    entry.session.expiryMs = request.sessionExpirySeconds * 1000;
+    entry.session.begin(request.receiveMaximum);
+    return { session: entry.session, present: isResumed };
   }
 
-  #opened(connection: Connection, sessionPresent: boolean): void {
+  #newEntry(connection: Connection, { version }: ConnectRequest): StoredSession {
+    const { clientId, identity } = connection;
+    const session = new Session(clientId, version, this.#limits);
+    const entry = { session, connection, identity, expiry: undefined };
+    this.#sessions.set(clientId, entry);
+    return entry;
+  }
+
+  #opened(connection: Connection, request: ConnectRequest, sessionPresent: boolean): void {
     const { identity, clientId, peer } = connection;
     this.#options.onEvent({
       type: "clientConnected",
@@ -144,6 +178,7 @@ export class Broker {
       certificate: identity.kind,
       thingName: identity.attachedThing,
       sessionPresent,
+      protocolVersion: request.version,
     });
     this.#presence.connected(connection);
     connection.pump();
@@ -154,15 +189,16 @@ export class Broker {
     return entry?.connection === connection ? entry : undefined;
   }
 
-  #subscribe(connection: Connection, filter: string, qos: 0 | 1): void {
+  #subscribe(connection: Connection, filter: string, grant: Grant, sendRetained: boolean): void {
     const entry = this.#entryOf(connection);
     if (entry === undefined) return;
-    entry.session.subscriptions.set(filter, qos);
-    this.#tree.add(filter, entry, qos);
+    entry.session.subscriptions.set(filter, grant);
+    this.#tree.add(filter, entry, grant);
+    if (!sendRetained) return;
     // Retained messages go to a filter that is their exact topic, never to a wildcard ("mqtt").
     const retained = hasWildcard(filter) ? undefined : this.#retained.get(filter);
     if (retained === undefined) return;
-    this.#deliver(entry, { ...retained, qos: qos < retained.qos ? qos : retained.qos });
+    this.#deliver(entry, { ...retained, qos: retained.qos === 0 ? 0 : grant.qos });
   }
 
   #unsubscribe(connection: Connection, filter: string): void {
@@ -171,29 +207,37 @@ export class Broker {
     this.#tree.remove(filter, entry);
   }
 
-  #fromClient(connection: Connection, message: Message): "accepted" | "undefined-topic" {
+  #fromClient(connection: Connection, message: Message): PublishVerdict {
+    if (message.retain && !this.#mayRetain(message)) return "throttled";
     const outcome = this.#options.onPublish(message, connection);
     if (outcome === "undefined-topic") return outcome;
-    if (outcome === "route") this.publish(message);
+    if (outcome === "route") this.publish(message, connection.clientId);
     return "accepted";
   }
 
   #deliver(entry: StoredSession, message: Message): void {
     // Denied Receive: not delivered, the connection stays ("iot-policy-actions").
     if (!entry.identity.allows("iot:Receive", `topic/${message.topic}`)) return;
-    if (message.qos === 0) return entry.connection?.sendMessage(message);
+    if (message.qos === 0) return void entry.connection?.sendMessage(message);
     entry.session.enqueue(message);
     entry.connection?.pump();
   }
 
   #retain(message: Message): void {
     if (message.payload.length === 0) this.#retained.delete(message.topic);
-    else if (
-      this.#retained.has(message.topic) ||
-      this.#retained.size < this.#limits.retainedTopics
-    ) {
-      this.#retained.set(message.topic, message);
+    else if (this.#mayRetain(message)) this.#retained.set(message.topic, message);
+  }
+
+  /** A full store throttles new topics, not deletions ("mqtt"); what has expired makes room. */
+  #mayRetain({ topic, payload }: Message): boolean {
+    const { retainedTopics } = this.#limits;
+    if (payload.length === 0 || this.#retained.has(topic)) return true;
+    if (this.#retained.size < retainedTopics) return true;
+    const now = this.#options.clock.now();
+    for (const [kept, message] of this.#retained) {
+      if (isExpired(message, now)) this.#retained.delete(kept);
     }
+    return this.#retained.size < retainedTopics;
   }
 
   #refused(connection: Connection, reason: RefusalReason, detail: string): void {
@@ -221,13 +265,14 @@ export class Broker {
     this.#presence.disconnected(connection, reason);
   }
 
-  /** A clean session ends here; another waits for its client, one hour by default. */
+  /** A session without an expiry ends here; another waits for its client. */
   #park(entry: StoredSession): void {
     entry.connection = undefined;
-    if (entry.session.clean || this.#sessions.size > this.#limits.storedSessions) {
+    const { expiryMs } = entry.session;
+    if (expiryMs === 0 || this.#sessions.size > this.#limits.storedSessions) {
       return this.#forget(entry);
     }
-    entry.expiry = this.#options.timer.set(() => this.#forget(entry), this.#limits.sessionExpiryMs);
+    entry.expiry = this.#options.timer.set(() => this.#forget(entry), expiryMs);
   }
 
   #forget(entry: StoredSession): void {

@@ -2,7 +2,7 @@
 
 import { X509Certificate } from "node:crypto";
 import { Authority, certificateId } from "./authority.js";
-import { Broker } from "./broker.js";
+import { Broker, type DeleteConnectionOptions } from "./broker.js";
 import type {
   Acceptor,
   BrokerEvent,
@@ -195,6 +195,11 @@ export class Cloud {
   /** Pulls the cable of one client: no MQTT DISCONNECT. @returns false when nobody has that id */
   disconnect(clientId: string): boolean {
     return this.#broker.cut(clientId);
+  }
+
+  /** Disconnects one client as the DeleteConnection API does. @returns false when nobody has that id */
+  deleteConnection(clientId: string, options?: DeleteConnectionOptions): boolean {
+    return this.#broker.deleteConnection(clientId, options);
   }
 
   /** While on, new connections are dropped; existing ones stay. */

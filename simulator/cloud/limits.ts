@@ -2,8 +2,13 @@
 // Quotas are those of AWS General Reference, "AWS IoT Core endpoints and quotas"; others are marked assumed.
 
 export const brokerLimits = Object.freeze({
-  /** Whole packet, header included: 146 KB on the quota page. Checked before anything is buffered. */
+  /**
+   * Whole packet, header included: 146 KB on the quota page, and told in CONNACK. The guide says there that this
+   * cannot exceed 128 KB; the two conflict, the quota page is followed. Checked before anything is buffered.
+   */
   packetBytes: 149_504,
+  /** A client that takes less is refused. */
+  clientPacketBytesMin: 512,
   payloadBytes: 131_072,
   /** UTF-8 bytes of a topic or filter. */
   topicBytes: 256,
@@ -12,14 +17,25 @@ export const brokerLimits = Object.freeze({
   filtersPerSubscribe: 8,
   subscriptionsPerConnection: 50,
   clientIdBytes: 128,
-  /** Outbound unacknowledged QoS 1 messages. */
+  /** Outbound unacknowledged QoS 1 messages; a client's own receive maximum may lower it. */
   inflight: 100,
+  /** Inbound unacknowledged QoS 1 messages, told in CONNACK; each is answered before the next is read. */
+  receiveMaximum: 100,
+  /** Topic aliases, each way. */
+  topicAliases: 8,
+  /** Names and values together, UTF-8 bytes. */
+  userPropertiesBytes: 8192,
+  correlationDataBytes: 8192,
+  contentTypeBytes: 256,
+  messageExpiryMinSeconds: 1,
+  messageExpiryMaxSeconds: 604_800,
   keepAliveMinSeconds: 30,
   keepAliveMaxSeconds: 1200,
+  /** The account's: what MQTT 3.1.1 gets, and the most that MQTT 5 gets. */
   sessionExpiryMs: 3_600_000,
   /** Assumed: stored QoS 1 messages per session; the newest is dropped when full. */
   queuedMessages: 1000,
-  /** Assumed: bytes of stored QoS 1 payloads per session. */
+  /** Assumed: bytes of stored QoS 1 messages per session, payloads and properties. */
   queuedBytes: 4_194_304,
   /** Assumed: time from accept to CONNECT. */
   connectTimeoutMs: 30_000,

@@ -1,13 +1,29 @@
 // What a client leaves with the broker: subscriptions, stored messages, the in-flight window.
 // Outlives the connection when the client asked for it; knows no sockets.
 
+import type { ProtocolVersion } from "./frames.js";
 import type { BrokerLimits } from "./limits.js";
+import type { Properties } from "./properties.js";
+import type { Grant } from "./topics.js";
+
+/** What a publisher on MQTT 5 says about a message; subscribers on MQTT 5 get it unchanged. */
+export type MessageProperties = Pick<
+  Properties,
+  "payloadFormatIndicator" | "contentType" | "responseTopic" | "correlationData" | "userProperties"
+>;
 
 export interface Message {
   readonly topic: string;
   readonly payload: Uint8Array;
   readonly qos: 0 | 1;
   readonly retain: boolean;
+  readonly properties?: MessageProperties;
+  /** Epoch milliseconds; holds for subscribers of either version ("mqtt"). Absent: never. */
+  readonly expiresAt?: number;
+}
+
+export function isExpired({ expiresAt }: Message, now: number): boolean {
+  return expiresAt !== undefined && expiresAt <= now;
 }
 
 export interface Delivery {
@@ -17,40 +33,47 @@ export interface Delivery {
 
 export class Session {
   readonly clientId: string;
-  /** Ends with the connection. */
-  readonly clean: boolean;
-  readonly subscriptions = new Map<string, 0 | 1>();
+  /** A session made with one version cannot be resumed with the other ("mqtt"). */
+  readonly version: ProtocolVersion;
+  /** How long it outlives its connection; 0 ends it with the connection. */
+  expiryMs = 0;
+  readonly subscriptions = new Map<string, Grant>();
   readonly #limits: BrokerLimits;
+  #window: number;
   #queue: Message[] = [];
   #queuedBytes = 0;
   readonly #inflight = new Map<number, Message>();
   #lastPacketId = 0;
 
-  constructor(clientId: string, clean: boolean, limits: BrokerLimits) {
+  constructor(clientId: string, version: ProtocolVersion, limits: BrokerLimits) {
     this.clientId = clientId;
-    this.clean = clean;
+    this.version = version;
     this.#limits = limits;
+    this.#window = limits.inflight;
   }
 
   /** Stores a QoS 1 message. @returns false when it was dropped because the store is full */
   enqueue(message: Message): boolean {
     const { queuedMessages, queuedBytes } = this.#limits;
-    const bytes = this.#queuedBytes + message.payload.length;
+    const bytes = this.#queuedBytes + sizeOf(message);
     if (this.#queue.length >= queuedMessages || bytes > queuedBytes) return false;
     this.#queue.push(message);
     this.#queuedBytes = bytes;
     return true;
   }
 
-  /** Moves the next message into the window. @returns undefined when the window is full or nothing waits */
-  next(): Delivery | undefined {
-    if (this.#inflight.size >= this.#limits.inflight) return undefined;
-    const message = this.#queue.shift();
-    if (message === undefined) return undefined;
-    this.#queuedBytes -= message.payload.length;
-    const packetId = this.#newPacketId();
-    this.#inflight.set(packetId, message);
-    return { packetId, message };
+  /** Moves the next message that has not expired into the window. @returns undefined when it is full or nothing waits */
+  next(now: number): Delivery | undefined {
+    while (this.#inflight.size < this.#window) {
+      const message = this.#queue.shift();
+      if (message === undefined) return undefined;
+      this.#queuedBytes -= sizeOf(message);
+      if (isExpired(message, now)) continue;
+      const packetId = this.#newPacketId();
+      this.#inflight.set(packetId, message);
+      return { packetId, message };
+    }
+    return undefined;
   }
 
   /** An unknown id is harmless: it may be of a message sent before a take-over. */
@@ -58,12 +81,17 @@ export class Session {
     this.#inflight.delete(packetId);
   }
 
-  /** On resume, unacknowledged messages come first; their packet ids may change ("mqtt"). */
-  rewind(): void {
+  /**
+   * A connection takes the session on; unacknowledged messages come first, their packet ids may change ("mqtt").
+   *
+   * @param receiveMaximum what this client takes without acknowledging
+   */
+  begin(receiveMaximum: number): void {
+    this.#window = Math.min(receiveMaximum, this.#limits.inflight);
     const unacknowledged = [...this.#inflight.values()];
     this.#inflight.clear();
     this.#queue = [...unacknowledged, ...this.#queue];
-    for (const message of unacknowledged) this.#queuedBytes += message.payload.length;
+    for (const message of unacknowledged) this.#queuedBytes += sizeOf(message);
   }
 
   #newPacketId(): number {
@@ -72,4 +100,13 @@ export class Session {
     } while (this.#inflight.has(this.#lastPacketId));
     return this.#lastPacketId;
   }
+}
+
+/** Characters count as bytes here: it bounds memory, not the wire. */
+function sizeOf({ payload, properties }: Message): number {
+  if (properties === undefined) return payload.length;
+  const { contentType = "", responseTopic = "", correlationData, userProperties } = properties;
+  const pairs = userProperties.reduce((sum, [name, value]) => sum + name.length + value.length, 0);
+  const texts = contentType.length + responseTopic.length + pairs;
+  return payload.length + texts + (correlationData?.length ?? 0);
 }

@@ -31,10 +31,17 @@ export function hasWildcard(filter: string): boolean {
   return filter.includes("+") || filter.includes("#");
 }
 
+/** What a subscriber was granted for one filter. */
+export interface Grant {
+  readonly qos: 0 | 1;
+  /** Not to the client that published. */
+  readonly noLocal: boolean;
+}
+
 interface Node<T> {
   readonly children: Map<string, Node<T>>;
   /** Subscribers of the filter that ends here, with what they asked for. */
-  readonly values: Map<T, 0 | 1>;
+  readonly values: Map<T, Grant>;
 }
 
 function newNode<T>(): Node<T> {
@@ -45,7 +52,7 @@ function newNode<T>(): Node<T> {
 export class TopicTree<T> {
   readonly #root: Node<T> = newNode();
 
-  add(filter: string, subscriber: T, qos: 0 | 1): void {
+  add(filter: string, subscriber: T, grant: Grant): void {
     let node = this.#root;
     for (const level of filter.split("/")) {
       let next = node.children.get(level);
@@ -55,7 +62,7 @@ export class TopicTree<T> {
       }
       node = next;
     }
-    node.values.set(subscriber, qos);
+    node.values.set(subscriber, grant);
   }
 
   remove(filter: string, subscriber: T): void {
@@ -76,12 +83,12 @@ export class TopicTree<T> {
   }
 
   /**
-   * Each subscriber once, with the highest QoS among its matching filters.
+   * Each subscriber once, with the highest QoS among its matching filters and no-local only when all say so.
    *
    * @see developer guide "mqtt": `a/#` does not match `a`; MQTT 3.1.1 4.7.2: a leading wildcard does not match `$`
    */
-  match(topic: string): Map<T, 0 | 1> {
-    const found = new Map<T, 0 | 1>();
+  match(topic: string): Map<T, Grant> {
+    const found = new Map<T, Grant>();
     collect(this.#root, topic.split("/"), 0, topic.startsWith("$"), found);
     return found;
   }
@@ -92,7 +99,7 @@ function collect<T>(
   levels: readonly string[],
   index: number,
   reserved: boolean,
-  found: Map<T, 0 | 1>,
+  found: Map<T, Grant>,
 ): void {
   const level = levels[index];
   if (level === undefined) return gather(node.values, found);
@@ -105,8 +112,13 @@ function collect<T>(
   if (rest !== undefined) gather(rest.values, found);
 }
 
-function gather<T>(values: ReadonlyMap<T, 0 | 1>, found: Map<T, 0 | 1>): void {
-  for (const [subscriber, qos] of values) {
-    if (qos === 1 || !found.has(subscriber)) found.set(subscriber, qos);
+function gather<T>(values: ReadonlyMap<T, Grant>, found: Map<T, Grant>): void {
+  for (const [subscriber, grant] of values) {
+    const other = found.get(subscriber);
+    found.set(subscriber, other === undefined ? grant : both(grant, other));
   }
+}
+
+function both(one: Grant, other: Grant): Grant {
+  return { qos: one.qos === 1 ? 1 : other.qos, noLocal: one.noLocal && other.noLocal };
 }

@@ -1,59 +1,8 @@
 import test from "ava";
 import fc from "fast-check";
 import { generate } from "mqtt-packet";
-import { Broker } from "../../../simulator/cloud/broker.js";
-import type { BrokerEvent, BrokerOptions } from "../../../simulator/cloud/broker-types.js";
-import type { Message } from "../../../simulator/cloud/session.js";
-import { connectTo, type TestClient, VirtualTime } from "./harness.js";
-
-interface Rig {
-  readonly broker: Broker;
-  readonly time: VirtualTime;
-  readonly events: BrokerEvent[];
-  connect(clientId: string, more?: Parameters<TestClient["connect"]>[1]): TestClient;
-  raw(): TestClient;
-  reasons(): string[];
-}
-
-/** A broker that allows everything, except where a name holds "secret". */
-function rig(options: Partial<BrokerOptions> = {}): Rig {
-  const time = new VirtualTime();
-  const events: BrokerEvent[] = [];
-  const broker = new Broker({
-    clock: time,
-    timer: time,
-    random: length => new Uint8Array(length).fill(7),
-    refusal: id => (id === undefined ? "DEVICE_CERTIFICATE_NOT_REGISTERED" : undefined),
-    identify: certificateId => ({
-      certificateId,
-      kind: "device",
-      attachedThing: "node-1",
-      exclusiveThing: undefined,
-      allows: (action, resource) => !resource.includes(`secret-${action.slice(4)}`),
-    }),
-    onPublish: ({ topic }) => (topic.startsWith("$undefined") ? "undefined-topic" : "route"),
-    onEvent: event => void events.push(event),
-    ...options,
-  });
-  const raw = (): TestClient => connectTo(broker, { certificateId: "cert", address: "10.0.0.9" });
-  return {
-    broker,
-    time,
-    events,
-    raw,
-    connect: (clientId, more) => raw().connect(clientId, more),
-    reasons: () =>
-      events.flatMap(each => (each.type === "clientDisconnected" ? [each.reason] : [])),
-  };
-}
-
-const message = (topic: string, payload = "x", more: Partial<Message> = {}): Message => ({
-  topic,
-  payload: Buffer.from(payload),
-  qos: 1,
-  retain: false,
-  ...more,
-});
+import { connectTo, type TestClient } from "./harness.js";
+import { message, rig } from "./rig.js";
 
 test("CONNECT is answered, PINGREQ too, and DISCONNECT ends without a will", t => {
   const { connect, reasons, broker } = rig();
@@ -96,15 +45,18 @@ test("client ids that AWS does not take are refused", t => {
   }
 });
 
-test("MQTT 3.1 and 5 are refused in their own words", t => {
-  const { raw } = rig();
+test("MQTT 3.1 and what comes after 5 are refused in their own words", t => {
+  const { raw, events } = rig();
   const old = raw().connect("c", { protocolVersion: 3, protocolId: "MQIsdp" });
   t.like(old.packets[0], { cmd: "connack", returnCode: 1 });
   const bytes: number[] = [];
   const client = raw();
   client.link.write = written => void bytes.push(...written);
-  client.connect("c", { protocolVersion: 5 });
-  t.deepEqual(bytes, [0x20, 3, 0, 0x84, 0]);
+  const connect = generate({ cmd: "connect", clientId: "c", keepalive: 1 });
+  connect[8] = 6;
+  client.sendBytes(connect);
+  t.deepEqual(bytes.slice(0, 4), [0x20, bytes.length - 2, 0, 0x84]);
+  t.like(events[1], { reason: "UNACCEPTABLE_PROTOCOL_VERSION", detail: "MQTT version 6" });
 });
 
 test("a peer without an accepted certificate gets no CONNACK", t => {

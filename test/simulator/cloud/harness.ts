@@ -47,9 +47,11 @@ export class TestClient {
   #acceptor: Acceptor | undefined;
   #messageId = 0;
   readonly link: Link;
+  readonly #version: 4 | 5;
 
-  constructor() {
-    const reader = parser();
+  constructor(version: 4 | 5 = 4) {
+    this.#version = version;
+    const reader = parser({ protocolVersion: version });
     reader.on("packet", packet => {
       this.packets.push(packet);
       this.#arrivals.emit("arrival");
@@ -69,7 +71,7 @@ export class TestClient {
   }
 
   send(packet: Packet): this {
-    return this.sendBytes(generate(packet));
+    return this.sendBytes(generate(packet, { protocolVersion: this.#version }));
   }
 
   sendBytes(bytes: Uint8Array): this {
@@ -83,7 +85,15 @@ export class TestClient {
   }
 
   connect(clientId: string, more: Partial<Extract<Packet, { cmd: "connect" }>> = {}): this {
-    return this.send({ cmd: "connect", clientId, clean: true, keepalive: 60, ...more });
+    const protocolVersion = this.#version;
+    return this.send({
+      cmd: "connect",
+      clientId,
+      clean: true,
+      keepalive: 60,
+      protocolVersion,
+      ...more,
+    });
   }
 
   subscribe(...topics: string[]): this {
@@ -167,7 +177,8 @@ export async function openCloud(options: Partial<CloudOptions> = {}): Promise<Te
 export function connectTo(
   cloud: { accept(link: Link, peer: Peer): Acceptor },
   peer: Peer,
+  version: 4 | 5 = 4,
 ): TestClient {
-  const client = new TestClient();
+  const client = new TestClient(version);
   return client.attach(cloud.accept(client.link, peer));
 }

@@ -190,7 +190,7 @@ test("a policy with an operator that is not evaluated is refused by name", t => 
 
 function matchTree(filters: string[], topic: string): string[] {
   const tree = new TopicTree<string>();
-  for (const filter of filters) tree.add(filter, filter, 1);
+  for (const filter of filters) tree.add(filter, filter, { qos: 1, noLocal: false });
   return [...tree.match(topic).keys()].sort();
 }
 
@@ -205,11 +205,11 @@ test("filters match as on AWS: a/# does not match a, wildcards do not match rese
 
 test("removing a subscription leaves its neighbours", t => {
   const tree = new TopicTree<string>();
-  tree.add("a/b/c", "one", 0);
-  tree.add("a/b", "two", 1);
+  tree.add("a/b/c", "one", { qos: 0, noLocal: false });
+  tree.add("a/b", "two", { qos: 1, noLocal: false });
   tree.remove("a/b/c", "one");
   tree.remove("x/y", "nobody");
-  t.deepEqual([...tree.match("a/b")], [["two", 1]]);
+  t.deepEqual([...tree.match("a/b")], [["two", { qos: 1, noLocal: false }]]);
   t.is(tree.match("a/b/c").size, 0);
 });
 

@@ -10,6 +10,11 @@ interface Identity {
   readonly key: Uint8Array;
 }
 
+interface WrongServer {
+  readonly fault: string;
+  readonly port: number;
+}
+
 export interface TlsSubjectData {
   readonly address: string;
   /** In the server's certificate. */
@@ -18,8 +23,12 @@ export interface TlsSubjectData {
   readonly root: Uint8Array;
   readonly strangeRoot: Uint8Array;
   readonly client: Identity;
+  /** As `client`, with an RSA key. */
+  readonly rsaClient: Identity;
   /** Issued by `strangeRoot`, which the server does not trust. */
   readonly stranger: Identity;
+  /** They have the server's certificate and name, and do one thing wrong in the handshake. */
+  readonly wrongServers: readonly WrongServer[];
 }
 
 export interface TlsSubject extends TlsSubjectData {
@@ -205,6 +214,40 @@ export const tlsCases: readonly ContractCase<TlsSubject>[] = [
       await pause(subject, 20);
       same(dialog.errors, 1, "errors");
       dialog.close();
+    },
+  },
+  {
+    title: "a client with an RSA key is as welcome as one with an EC key",
+    async run(subject) {
+      const { certificate, key } = subject.rsaClient;
+      const dialog = new Dialog(subject, { clientCertificates: [certificate], clientKey: key });
+      await isReady(dialog);
+      dialog.write(ascii("x"));
+      await dialog.until(() => dialog.received.length > 0);
+      sameBytes(Uint8Array.from(dialog.received), ascii("x"), "echo");
+      dialog.close();
+    },
+  },
+  {
+    title: "a key that belongs to another certificate opens no stream",
+    run(subject) {
+      const { client, rsaClient, stranger } = subject;
+      for (const [{ certificate }, { key }] of [
+        [client, stranger],
+        [client, rsaClient],
+        [rsaClient, client],
+      ] as const) {
+        const secure = { clientCertificates: [certificate], clientKey: key };
+        thrown(() => new Dialog(subject, secure), "a key of another certificate");
+      }
+    },
+  },
+  {
+    title: "a server that does one thing wrong in the handshake is refused",
+    async run(subject) {
+      for (const { fault, port } of subject.wrongServers) {
+        await refused(new Dialog({ ...subject, port }), fault);
+      }
     },
   },
   {

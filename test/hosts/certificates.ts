@@ -17,10 +17,16 @@ export interface TestAuthority {
   readonly root: Uint8Array;
   /** @param names DNS names, or addresses. */
   issueServer(names: readonly string[]): Promise<Identity>;
-  issueClient(commonName: string): Promise<Identity>;
+  issueClient(commonName: string, kind?: "ec" | "rsa"): Promise<Identity>;
 }
 
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
+const rsa = {
+  name: "RSASSA-PKCS1-v1_5",
+  hash: "SHA-256",
+  modulusLength: 2048,
+  publicExponent: Uint8Array.of(1, 0, 1),
+};
 const dayMs = 86_400_000;
 
 export async function createAuthority(name: string): Promise<TestAuthority> {
@@ -37,8 +43,12 @@ export async function createAuthority(name: string): Promise<TestAuthority> {
     ],
   });
   let serial = 1;
-  const issue = async (subject: string, extensions: x509.Extension[]): Promise<Identity> => {
-    const own = await generateKeys();
+  const issue = async (
+    subject: string,
+    extensions: x509.Extension[],
+    kind: "ec" | "rsa" = "ec",
+  ): Promise<Identity> => {
+    const own = await generateKeys(kind);
     serial++;
     const certificate = await x509.X509CertificateGenerator.create({
       ...validity(),
@@ -63,10 +73,12 @@ export async function createAuthority(name: string): Promise<TestAuthority> {
         new x509.SubjectAlternativeNameExtension(names.map(toGeneralName)),
         new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
       ]),
-    issueClient: commonName =>
-      issue(`CN=${commonName}`, [
-        new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth]),
-      ]),
+    issueClient: (commonName, kind) =>
+      issue(
+        `CN=${commonName}`,
+        [new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth])],
+        kind,
+      ),
   };
 }
 
@@ -75,8 +87,8 @@ export function toPem(label: "CERTIFICATE" | "PRIVATE KEY", der: Uint8Array): st
   return x509.PemConverter.encode(der.slice().buffer, label);
 }
 
-function generateKeys() {
-  return webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+function generateKeys(kind: "ec" | "rsa" = "ec") {
+  return webcrypto.subtle.generateKey(kind === "ec" ? algorithm : rsa, true, ["sign", "verify"]);
 }
 
 function validity() {

@@ -15,32 +15,33 @@ import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { concat, toUtf8 } from "../../src/util/bytes.js";
 
-export type Fault =
-  /** Nothing is ever said. */
-  | "silence"
-  /** Nothing follows ServerHello. */
-  | "stall"
-  /** ServerHello chooses TLS 1.1. */
-  | "version"
-  /** One bit of the key exchange's signature. */
-  | "signature"
-  /** Made by a key that is not the certificate's. */
-  | "strangersSignature"
-  /** Over another client's random: a recording. */
-  | "recordedSignature"
-  /** Ed25519, and a hash there is not. */
-  | "unknownSignatureAlgorithm"
-  | "unknownHash"
-  /** The signature is what the other algorithm names. */
-  | "otherSignatureAlgorithm"
-  /** Application data in the clear, before ServerHelloDone. */
-  | "plainData"
-  | "earlyChangeCipherSpec"
-  /** Encrypted as it should be, before Finished. */
-  | "dataBeforeFinished"
-  /** A Finished that nobody has encrypted. */
-  | "plainFinished"
-  | "finished";
+/** Each is refused as soon as it is seen. */
+export const handshakeFaults = [
+  // ServerHello chooses TLS 1.1.
+  "version",
+  // One bit of the key exchange's signature.
+  "signature",
+  // Made by a key that is not the certificate's.
+  "strangersSignature",
+  // Over another client's random: a recording.
+  "recordedSignature",
+  // Ed25519, and a hash there is not.
+  "unknownSignatureAlgorithm",
+  "unknownHash",
+  // The signature is what the other kind of key would have made, by its name.
+  "otherSignatureAlgorithm",
+  // Application data in the clear, before ServerHelloDone.
+  "plainData",
+  "earlyChangeCipherSpec",
+  // Encrypted as it should be, before Finished.
+  "dataBeforeFinished",
+  // A Finished that nobody has encrypted.
+  "plainFinished",
+  "finished",
+] as const;
+
+/** With the last two a client waits: nothing is ever said, or nothing after ServerHello. */
+export type Fault = (typeof handshakeFaults)[number] | "silence" | "stall";
 
 export interface Script {
   readonly key: KeyObject;
@@ -69,20 +70,29 @@ export interface Flight {
   readonly messages: readonly Uint8Array[];
 }
 
-/** What a server answers to ClientHello. */
-export function serverFlight(script: Script, clientRandom: Uint8Array): Flight {
+/**
+ * What a server answers to ClientHello.
+ *
+ * @param extensions  of ServerHello, each with its header
+ */
+export function serverFlight(
+  script: Script,
+  clientRandom: Uint8Array,
+  extensions: Uint8Array = new Uint8Array(0),
+): Flight {
   const { chain, fault, key } = script;
   const random = new Uint8Array(randomBytes(32));
   const exchange = createECDH("prime256v1");
   exchange.generateKeys();
   const suite = Uint8Array.of(0xc0, key.asymmetricKeyType === "ec" ? 0x2b : 0x2f);
   const version = number16(fault === "version" ? 0x0302 : 0x0303);
+  const tail = extensions.length === 0 ? extensions : vector16(extensions);
   const request = [Uint8Array.of(2, 1, 64), vector16(Uint8Array.of(4, 1, 4, 3)), number16(0)];
   return {
     random,
     exchange,
     messages: [
-      message(2, version, random, Uint8Array.of(0), suite, Uint8Array.of(0)),
+      message(2, version, random, Uint8Array.of(0), suite, Uint8Array.of(0), tail),
       message(11, vector24(concat(chain.map(vector24)))),
       message(12, keyExchange(script, clientRandom, random, exchange)),
       ...(script.asks === true ? [message(13, ...request)] : []),
@@ -111,6 +121,16 @@ function keyExchange(
         : kind;
   const hash = fault === "unknownHash" ? 9 : 4;
   return concat([parameters, Uint8Array.of(hash, algorithm), vector16(signature)]);
+}
+
+/** An empty renegotiation_info for a client that asks for it by its cipher suites, as OpenSSL insists. @see RFC 5746 3.6 */
+function extensionsFor(hello: Uint8Array): Uint8Array {
+  const at = 39 + hello[38]!;
+  const end = at + 2 + hello[at]! * 256 + hello[at + 1]!;
+  for (let i = at + 2; i < end; i += 2) {
+    if (hello[i] === 0 && hello[i + 1] === 0xff) return Uint8Array.of(0xff, 1, 0, 1, 0);
+  }
+  return new Uint8Array(0);
 }
 
 /** @see RFC 5246 5 */
@@ -224,7 +244,7 @@ class Conversation {
     const { fault } = this.#script;
     if (fault === "silence") return;
     this.#clientRandom = hello.slice(6, 38);
-    this.#flight = serverFlight(this.#script, this.#clientRandom);
+    this.#flight = serverFlight(this.#script, this.#clientRandom, extensionsFor(hello));
     for (const one of this.#flight.messages) {
       if (one[0] === 14 && fault === "plainData") this.#send(type.applicationData, toUtf8("early"));
       if (one[0] === 14 && fault === "earlyChangeCipherSpec") {

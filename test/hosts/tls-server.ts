@@ -1,10 +1,17 @@
-// A TLS server for one test: echoes, asks for the client's certificate, ends when told to.
+// TLS servers for one test: one that echoes, asks for the client's certificate and ends when told to, and some that are wrong.
 
+import { createPrivateKey, generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:tls";
 import type { TlsSubjectData } from "../contract/tls.js";
-import { createAuthority, toPem } from "./certificates.js";
+import { createAuthority, type Identity, toPem } from "./certificates.js";
+import {
+  type Fault,
+  handshakeFaults,
+  type ScriptedServer,
+  startScriptedServer,
+} from "./scripted-server.js";
 
 export interface EchoServer {
   readonly data: TlsSubjectData;
@@ -21,11 +28,13 @@ export async function startEchoServer(): Promise<EchoServer> {
     createAuthority("Strange root"),
   ]);
   const name = "server.example";
-  const [own, client, stranger] = await Promise.all([
+  const [own, client, rsaClient, stranger] = await Promise.all([
     authority.issueServer([name]),
     authority.issueClient("device-1"),
+    authority.issueClient("device-1", "rsa"),
     strangers.issueClient("device-1"),
   ]);
+  const wrong = await Promise.all(handshakeFaults.map(fault => startWrong(own, fault)));
   const server = createServer({
     cert: toPem("CERTIFICATE", own.certificate),
     key: toPem("PRIVATE KEY", own.key),
@@ -57,12 +66,22 @@ export async function startEchoServer(): Promise<EchoServer> {
       root: authority.root,
       strangeRoot: strangers.root,
       client,
+      rsaClient,
       stranger,
+      wrongServers: wrong.map(({ port }, i) => ({ fault: handshakeFaults[i]!, port })),
     },
-    close: () =>
-      new Promise(resolve => {
+    close: async () => {
+      await Promise.all(wrong.map(each => each.close()));
+      await new Promise<void>(resolve => {
         server.close(() => resolve());
         for (const socket of sockets) socket.destroy();
-      }),
+      });
+    },
   };
+}
+
+function startWrong(own: Identity, fault: Fault): Promise<ScriptedServer> {
+  const key = createPrivateKey({ key: Buffer.from(own.key), format: "der", type: "pkcs8" });
+  const stranger = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
+  return startScriptedServer({ key, chain: [own.certificate], stranger, asks: true, fault });
 }

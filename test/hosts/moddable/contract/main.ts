@@ -60,7 +60,7 @@ const identity = ({ certificate, key }: { certificate: string; key: string }) =>
 });
 
 async function all(): Promise<void> {
-  const { root, strangeRoot, client, stranger, ...server } = config.contract;
+  const { root, strangeRoot, client, rsaClient, stranger, ...server } = config.contract;
   const portable = cases.map(({ name, run }) => ({ title: name, run }));
   const verify = (point: Uint8Array, message: Uint8Array, signature: Uint8Array) =>
     isSignature(host.crypto, {
@@ -81,6 +81,7 @@ async function all(): Promise<void> {
     root: bytes(root),
     strangeRoot: bytes(strangeRoot),
     client: identity(client),
+    rsaClient: identity(rsaClient),
     stranger: identity(stranger),
   }));
   trace(`contract: ${passed} passed, ${failed} failed\n`);

@@ -1,10 +1,11 @@
 // Runs the contract suites and the portable checks on the host of this firmware, and counts.
 import config from "mc/config";
 import { host as machine } from "skerry/host";
+import { paths, signatures } from "skerry/test/hosts/moddable/contract/questions";
 import type { Host } from "../../../../src/host.js";
 import { isSignature } from "../../../../src/trust/signature.js";
 import { fromBase64 } from "../../../../src/util/bytes.js";
-import type { ContractCase } from "../../../contract/case.js";
+import { type ContractCase, same } from "../../../contract/case.js";
 import { cryptoCases } from "../../../contract/crypto.js";
 import { dnsCases } from "../../../contract/dns.js";
 import { keyValueCases } from "../../../contract/key-value.js";
@@ -16,6 +17,8 @@ import "../../../portable/cases/json.js";
 import "../../../portable/cases/machines.js";
 import "../../../portable/cases/mqtt.js";
 import { cases } from "../../../portable/harness.js";
+import { outcomeOf, outcomesOfMutants, type Vector } from "../../../trust/judge.js";
+import { type SignatureVector, verdictOf } from "../../../trust/signature-judge.js";
 
 const host: Host = machine;
 const caseMs = 20_000;
@@ -59,6 +62,49 @@ const identity = ({ certificate, key }: { certificate: string; key: string }) =>
   key: bytes(key),
 });
 
+/** Byte strings have come as `{ "hex": … }`, numbers that JSON does not know as `{ "number": … }`. */
+function revive(_: string, value: unknown): unknown {
+  const { hex, number } = (value ?? {}) as { hex?: string; number?: string };
+  if (typeof number === "string") return Number(number);
+  if (typeof hex !== "string") return value;
+  return Uint8Array.from(hex.match(/../g) ?? [], pair => Number.parseInt(pair, 16));
+}
+
+/** Parsed when it is their turn: all at once they would fill the memory. */
+const pathCases = paths.map(
+  (text, i): ContractCase<undefined> => ({
+    title: `path ${i}`,
+    run() {
+      const vector = JSON.parse(text, revive) as Vector;
+      same(outcomeOf(vector, host.crypto), vector.expected, vector.title);
+    },
+  }),
+);
+const signatureCases = signatures.map(
+  (text, i): ContractCase<undefined> => ({
+    title: `signature ${i}`,
+    run() {
+      const vector = JSON.parse(text, revive) as SignatureVector;
+      same(verdictOf(vector, host.crypto), vector.expected, vector.title);
+    },
+  }),
+);
+
+/** Of the first path's certificates, which are a leaf and an intermediate. */
+const neighbourCases = [0, 1].map(
+  (index): ContractCase<undefined> => ({
+    title: `no cut and no changed bit of certificate ${index} is accepted`,
+    run() {
+      const vector = JSON.parse(paths[0]!, revive) as Vector;
+      same(vector.expected, "accepted", vector.title);
+      const to = vector.chain[index]!.length;
+      const range = { index, from: 0, to, extent: "one bit" } as const;
+      const outcomes = Object.keys(outcomesOfMutants(vector, host.crypto, range));
+      same(outcomes.filter(outcome => !outcome.startsWith("trust/")).join(), "", "other outcomes");
+    },
+  }),
+);
+
 async function all(): Promise<void> {
   const { root, strangeRoot, client, rsaClient, stranger, ...server } = config.contract;
   const portable = cases.map(({ name, run }) => ({ title: name, run }));
@@ -71,6 +117,7 @@ async function all(): Promise<void> {
     });
   await suite("portable", portable, () => undefined);
   await suite("crypto", cryptoCases, () => ({ crypto: host.crypto, verify }));
+  await suite("trust", [...pathCases, ...signatureCases, ...neighbourCases], () => undefined);
   await suite("dns", dnsCases, () => host);
   await suite("timer", timerCases, () => host);
   await suite("clock", clockCases, () => host);

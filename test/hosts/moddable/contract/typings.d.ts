@@ -2,6 +2,12 @@
 
 declare function trace(...text: string[]): void;
 
+declare module "skerry/test/hosts/moddable/contract/questions" {
+  /** JSON in the words of `test/trust/engine.ts`: a Vector each, and a SignatureVector each. */
+  export const paths: readonly string[];
+  export const signatures: readonly string[];
+}
+
 declare module "mc/config" {
   /** As `serve.ts` writes it: bytes as base64. */
   const config: { readonly contract: import("./serve.js").ContractConfig };

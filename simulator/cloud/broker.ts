@@ -112,7 +112,7 @@ export class Broker {
   /** Ends everything; sessions are forgotten. */
   close(): void {
     for (const connection of [...this.#connections]) {
-      connection.abort("SERVER_INITIATED_DISCONNECT", "the cloud is shutting down");
+      connection.close("SERVER_INITIATED_DISCONNECT", "the cloud is shutting down");
     }
     for (const entry of this.#sessions.values()) this.#cancelExpiry(entry);
     this.#sessions.clear();

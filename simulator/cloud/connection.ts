@@ -139,9 +139,9 @@ export class Connection implements Acceptor, Client {
     this.#end(why, detail, code, () => this.#link.close());
   }
 
-  /** Ends the link without waiting for the client to read what was written. */
+  /** Ends the link as a pulled cable would: not a word. */
   abort(why: DisconnectReason, detail: string): void {
-    this.#end(why, detail, disconnectCode(why), () => {
+    this.#end(why, detail, undefined, () => {
       if (this.#link.abort) this.#link.abort();
       else this.#link.close();
     });

@@ -25,6 +25,8 @@ const congestedBytes = 1_048_576;
 const overflowBytes = 16_777_216;
 const handshakeTimeoutMs = 20_000;
 const lingerMs = 5_000;
+/** How long the last words may take when everything ends. */
+const shutdownMs = 500;
 
 export class Front {
   readonly #options: FrontOptions;
@@ -73,10 +75,14 @@ export class Front {
     this.#isRefusing = on;
   }
 
+  /** Sockets that were told to close may finish what was written to them; soon after, none is left. */
   async close(): Promise<void> {
     const closed = new Promise<void>(resolve => this.#server.close(() => resolve()));
-    for (const socket of this.#sockets) socket.destroy();
+    const timer = setTimeout(() => {
+      for (const socket of this.#sockets) socket.destroy();
+    }, shutdownMs);
     await closed;
+    clearTimeout(timer);
   }
 
   #arrived(socket: Socket): void {

@@ -172,6 +172,10 @@ withClients("an MQTT 5 client reads why: CONNACK, PUBACK, SUBACK and DISCONNECT"
   await sitting.until(/Subscribed/);
   t.true(broker.deleteConnection("s"));
   await sitting.until(/Received DISCONNECT \(152\)/);
+  const last = run("mosquitto_sub", "mqttv5", "-d", "-t", "a", "-i", "s");
+  await last.until(/Subscribed/);
+  broker.close();
+  await last.until(/Received DISCONNECT \(139\)/);
 });
 
 withClients("a persistent session of MQTT 5 keeps messages; aliases count from 1", async t => {

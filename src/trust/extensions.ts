@@ -9,8 +9,9 @@ export interface GeneralName {
 }
 
 export interface NameConstraints {
-  readonly permitted: readonly GeneralName[];
-  readonly excluded: readonly GeneralName[];
+  /** For `someSubtree`; undefined when there are none. */
+  readonly permitted: Uint8Array | undefined;
+  readonly excluded: Uint8Array | undefined;
 }
 
 export interface Extensions {
@@ -21,7 +22,8 @@ export interface Extensions {
   readonly keyUsage: number | undefined;
   /** Object identifiers in hexadecimal; undefined when the extension is absent. */
   readonly purposes: readonly string[] | undefined;
-  readonly alternativeNames: readonly GeneralName[];
+  /** For `someName`; undefined when the extension is absent. */
+  readonly alternativeNames: Uint8Array | undefined;
   readonly nameConstraints: NameConstraints | undefined;
   /** Identifier of a critical extension that is not among the above. */
   readonly unknownCritical: string | undefined;
@@ -34,7 +36,7 @@ export const nameKind = Object.freeze({ dns: 2, directory: 4, address: 7 });
 
 /** Bounds what one certificate may cost. */
 const maxExtensions = 32;
-const maxNames = 256;
+const maxPurposes = 16;
 
 /**
  * @param outer  inside the tag [3]; undefined when there are none
@@ -46,7 +48,7 @@ export function parseExtensions(outer: DerReader | undefined): Extensions {
     pathLength: undefined,
     keyUsage: undefined,
     purposes: undefined,
-    alternativeNames: [],
+    alternativeNames: undefined,
     nameConstraints: undefined,
     unknownCritical: undefined,
   };
@@ -79,10 +81,11 @@ function take(draft: Draft, identifier: string, reader: DerReader): boolean {
       draft.keyUsage = reader.namedBits();
       return true;
     case "551d25":
-      draft.purposes = listOf(reader.enter(tag.sequence), each => each.identifier());
+      draft.purposes = parsePurposes(reader.enter(tag.sequence));
       return true;
     case "551d11":
-      draft.alternativeNames = listOf(reader.enter(tag.sequence), parseGeneralName);
+      draft.alternativeNames = reader.next(tag.sequence).content;
+      check(draft.alternativeNames, parseGeneralName);
       return true;
     case "551d1e":
       draft.nameConstraints = parseNameConstraints(reader.enter(tag.sequence));
@@ -101,14 +104,43 @@ function takeBasicConstraints(draft: Draft, reader: DerReader): void {
   }
 }
 
-/** At least one. */
-function listOf<Item>(reader: DerReader, parse: (reader: DerReader) => Item): Item[] {
-  const items: Item[] = [];
+function parsePurposes(reader: DerReader): string[] {
+  const purposes: string[] = [];
   do {
-    items.push(parse(reader));
-    if (items.length > maxNames) throw reader.error(`more than ${maxNames}`);
+    if (purposes.push(reader.identifier()) > maxPurposes) throw reader.error("too many purposes");
   } while (!reader.isAtEnd);
-  return items;
+  return purposes;
+}
+
+type Parse = (reader: DerReader) => GeneralName;
+
+/** There may be thousands: they are read one by one, here for their form, later when they are asked for, and never kept. */
+function check(content: Uint8Array, parse: Parse): void {
+  if (content.length === 0) throw new DerReader(content, "names").error("there are none");
+  someOf(content, parse, () => false);
+}
+
+function someOf(content: Uint8Array | undefined, parse: Parse, is: (name: GeneralName) => boolean) {
+  if (content === undefined) return false;
+  const reader = new DerReader(content, "names");
+  while (!reader.isAtEnd) if (is(parse(reader))) return true;
+  return false;
+}
+
+/** Whether it is so for one of the alternative names. */
+export function someName(
+  names: Extensions["alternativeNames"],
+  is: (name: GeneralName) => boolean,
+): boolean {
+  return someOf(names, parseGeneralName, is);
+}
+
+/** Whether it is so for one of the subtrees of a constraint. */
+export function someSubtree(
+  subtrees: NameConstraints["permitted"],
+  is: (base: GeneralName) => boolean,
+): boolean {
+  return someOf(subtrees, parseSubtree, is);
 }
 
 function parseGeneralName(reader: DerReader): GeneralName {
@@ -128,13 +160,14 @@ function parseGeneralName(reader: DerReader): GeneralName {
 }
 
 function parseNameConstraints(reader: DerReader): NameConstraints {
-  const [permitted, excluded] = [reader.enterOptional(0xa0), reader.enterOptional(0xa1)];
+  const permitted = reader.optional(0xa0)?.content;
+  const excluded = reader.optional(0xa1)?.content;
   reader.end();
   if (permitted === undefined && excluded === undefined) throw reader.error("no name constraints");
-  return {
-    permitted: permitted === undefined ? [] : listOf(permitted, parseSubtree),
-    excluded: excluded === undefined ? [] : listOf(excluded, parseSubtree),
-  };
+  for (const subtrees of [permitted, excluded]) {
+    if (subtrees !== undefined) check(subtrees, parseSubtree);
+  }
+  return { permitted, excluded };
 }
 
 /** Minimum and maximum are not used. @see RFC 5280 4.2.1.10 */

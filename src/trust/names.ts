@@ -1,7 +1,13 @@
 // Whether a certificate is for a name, and whether an authority may issue for it (RFC 6125, RFC 5280 4.2.1.10).
 import { isEqual, toUtf8 } from "../util/bytes.js";
 import type { Certificate } from "./certificate.js";
-import { type GeneralName, type NameConstraints, nameKind } from "./extensions.js";
+import {
+  type GeneralName,
+  type NameConstraints,
+  nameKind,
+  someName,
+  someSubtree,
+} from "./extensions.js";
 
 const dot = 0x2e;
 const star = 0x2a;
@@ -10,13 +16,15 @@ const star = 0x2a;
 export function isNamed({ alternativeNames }: Certificate, serverName: string): boolean {
   const address = parseAddress(serverName);
   if (address !== undefined) {
-    return alternativeNames.some(
+    return someName(
+      alternativeNames,
       ({ kind, value }) => kind === nameKind.address && isEqual(value, address),
     );
   }
   const wanted = lower(toUtf8(serverName));
   if (!isHostName(wanted)) return false;
-  return alternativeNames.some(
+  return someName(
+    alternativeNames,
     ({ kind, value }) => kind === nameKind.dns && isMatch(lower(value), wanted),
   );
 }
@@ -45,21 +53,31 @@ function isHostName(name: Uint8Array): boolean {
 /**
  * The names of `certificate` against what an authority above it allows. Kinds other than DNS name, address and permitted
  * directory name are not told apart: a constraint on one refuses every name of it.
+ *
+ * @param spend  called before each comparison; what it throws ends them
  */
-export function isWithin(certificate: Certificate, constraints: NameConstraints): boolean {
-  const { permitted, excluded } = constraints;
-  return namesOf(certificate).every(name => {
-    const allowed = permitted.filter(base => base.kind === name.kind);
-    if (allowed.length > 0 && !allowed.some(base => isUnder(name, base))) return false;
-    return !excluded.some(base => base.kind === name.kind && isTouched(name, base));
-  });
-}
-
-function namesOf({ alternativeNames, subject }: Certificate): readonly GeneralName[] {
+export function isWithin(
+  { alternativeNames, subject }: Certificate,
+  { permitted, excluded }: NameConstraints,
+  spend: () => void,
+): boolean {
+  const isRefused = (name: GeneralName): boolean => {
+    let isLimited = false;
+    const isPermitted = someSubtree(permitted, base => {
+      spend();
+      if (base.kind !== name.kind) return false;
+      isLimited = true;
+      return isUnder(name, base);
+    });
+    if (isLimited && !isPermitted) return true;
+    return someSubtree(excluded, base => {
+      spend();
+      return base.kind === name.kind && isTouched(name, base);
+    });
+  };
   const isEmpty = subject.length === 2;
-  return isEmpty
-    ? alternativeNames
-    : [...alternativeNames, { kind: nameKind.directory, value: subject }];
+  if (!isEmpty && isRefused({ kind: nameKind.directory, value: subject })) return false;
+  return !someName(alternativeNames, isRefused);
 }
 
 /** Whether all that `name` stands for is in the subtree. */

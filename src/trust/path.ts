@@ -29,7 +29,11 @@ const maxPath = 5;
 /** Certificates given beside the anchors: a path, and what a server sends along for others. */
 const maxGiven = 8;
 const maxAnchors = 8;
+/** All that is given: what one message of the handshake can hold. */
+const maxGivenBytes = 16_384;
 const maxSignatureChecks = 16;
+/** Names against subtrees of constraints, over all that is looked at: anybody can send thousands of both. */
+const maxNameChecks = 1024;
 
 const purposes = Object.freeze({
   server: "2b06010505070301",
@@ -52,6 +56,13 @@ export function validatePath(question: PathQuestion): PublicKey {
   if (chain.length > maxGiven || anchors.length > maxAnchors) {
     const count = `${chain.length} certificates, ${anchors.length} anchors`;
     throw new AgentError("trust/chain-length", `trust: ${count}, at most ${maxGiven} are taken`);
+  }
+  const bytes = chain.reduce((sum, { length }) => sum + length, 0);
+  if (bytes > maxGivenBytes) {
+    throw new AgentError(
+      "trust/chain-length",
+      `trust: ${bytes} bytes of certificates, at most ${maxGivenBytes} are taken`,
+    );
   }
   const given = chain.map((der, i) => parseCertificate(der, `certificate ${i}`));
   const trusted = anchors.map((der, i) => parseCertificate(der, `anchor ${i}`));
@@ -106,6 +117,7 @@ class Search {
   readonly #given: readonly Certificate[];
   readonly #anchors: readonly Certificate[];
   #checks = 0;
+  #nameChecks = 0;
   #failure: AgentError | undefined;
 
   constructor(
@@ -146,6 +158,7 @@ class Search {
     try {
       const key = checkCertificate(issuer, now, where);
       checkIssuer(issuer, path, where);
+      this.#checkNames(issuer, path, where);
       if (!serves(issuer, purpose)) {
         throw new AgentError("trust/purpose", `${where}: not for ${purpose}`);
       }
@@ -157,6 +170,20 @@ class Search {
     } catch (error) {
       if (!(error instanceof AgentError)) throw error;
       return this.#fail(error);
+    }
+  }
+
+  #checkNames({ nameConstraints }: Certificate, path: readonly Certificate[], where: string): void {
+    if (nameConstraints === undefined) return;
+    const spend = () => {
+      if (++this.#nameChecks > maxNameChecks) throw tooLong();
+    };
+    const isFine = path.every(
+      (each, i) => (i > 0 && isSelfIssued(each)) || isWithin(each, nameConstraints, spend),
+    );
+    if (!isFine) {
+      const why = `${where}: not allowed to issue for these names`;
+      throw new AgentError("trust/name-constraints", why);
     }
   }
 
@@ -174,7 +201,7 @@ function describe(path: readonly Certificate[]): string {
 }
 
 function tooLong(): AgentError {
-  const bounds = `${maxPath} certificates and ${maxSignatureChecks} signatures`;
+  const bounds = `${maxPath} certificates, ${maxSignatureChecks} signatures and ${maxNameChecks} comparisons of names`;
   return new AgentError("trust/chain-length", `trust: no path within ${bounds}`);
 }
 
@@ -189,12 +216,6 @@ function checkIssuer(issuer: Certificate, path: readonly Certificate[], where: s
   if (issuer.pathLength !== undefined && depth > issuer.pathLength) {
     throw refused("trust/path-length", `${depth} below it, ${issuer.pathLength} allowed`);
   }
-  const constraints = issuer.nameConstraints;
-  if (constraints === undefined) return;
-  const isFine = path.every(
-    (each, i) => (i > 0 && isSelfIssued(each)) || isWithin(each, constraints),
-  );
-  if (!isFine) throw refused("trust/name-constraints", "not allowed to issue for these names");
 }
 
 /** Not counted in path lengths, and free of name constraints when it is not the leaf. @see RFC 5280 6.1 */

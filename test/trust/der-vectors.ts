@@ -12,7 +12,17 @@ import {
   usage,
   yes,
 } from "./maker.js";
-import { issued, leafBy, middle, type Options, root, san, server, vector } from "./vectors.js";
+import {
+  issued,
+  leafBy,
+  middle,
+  type Options,
+  root,
+  rootOf,
+  san,
+  server,
+  vector,
+} from "./vectors.js";
 
 type Rest = Parameters<typeof leafBy>[2];
 const bytes = (...octets: readonly number[]) => Uint8Array.from(octets);
@@ -63,7 +73,10 @@ export function derVectors(): Vector[] {
     whole("nothing", bytes()),
     whole("length in too many octets", stretched(leaf)),
     whole("no length", unended(leaf)),
-    whole("20,000 bytes", leafBy(root, [extension([1, 2, 3, 6], new Uint8Array(20_000))])),
+    vector("DER: an anchor of 20,000 bytes", "trust/certificate", [leaf], {
+      anchors: [rootOf(root, { extensions: [extension([1, 2, 3, 6], new Uint8Array(20_000))] })],
+      apart: "has no such bound",
+    }),
     made("version 1", { version: bytes() }),
     made("version 2", { version: element(0xa0, integer(1)) }),
     made("version 4", { version: element(0xa0, integer(3)) }),

@@ -87,6 +87,8 @@ export interface Crypto {
 export interface System {
   /** Unique and stable for this board, 1 to 64 characters of `[A-Za-z0-9_-]`. */
   readonly id: string;
+  /** Why the machine started, where the platform tells; power that came back, comes back for the neighbours too. */
+  readonly resetReason?: "powerOn" | "restart" | "watchdog" | "deepSleep" | "other" | undefined;
   /** Restarts the machine; does not return on a device. */
   restart(): void;
   /** Bytes left for JavaScript, or undefined where the platform cannot tell. */
@@ -97,8 +99,13 @@ export interface System {
 
 export interface ResolveOptions {
   readonly host: string;
-  /** @param address one dotted IPv4 or IPv6 text; called once for each request. */
-  onResolved(host: string, address: string): void;
+  /**
+   * Called once for each request.
+   *
+   * @param address  one dotted IPv4 or IPv6 text
+   * @param others   the name's further addresses, in the order to try them, where the platform tells them
+   */
+  onResolved(host: string, address: string, others?: readonly string[]): void;
   onError(host: string, error?: unknown): void;
 }
 
@@ -135,7 +142,12 @@ export interface TLSSocketOptions {
   onReadable?(count: number): void;
   /** `count` bytes can be written; the first call means the handshake is complete and the server was authenticated. */
   onWritable?(count: number): void;
-  /** The stream is over, cleanly or not, also when the handshake was refused; after it only `close` is left. */
+  /**
+   * The stream is over, cleanly or not, also when the handshake was refused; after it only `close` is left.
+   *
+   * @param error  an AgentError "connection/untrusted" when the server was not believed, "connection/refused" when it sent an
+   *               alert about the client's certificate; anything else is the network
+   */
   onError?(error?: unknown): void;
 }
 

@@ -5,6 +5,14 @@ export const limits = Object.freeze({
   messageBytes: 24_576,
   /** A topic the broker sends; AWS allows 256. Longer closes the link. */
   topicBytes: 512,
+  /** A control packet with properties; the reasons servers give are a line. Longer closes the link. */
+  controlBytes: 2048,
+  /** Texts among the properties of one packet that are kept; the rest is passed over. AWS allows user properties of 8 KB. */
+  propertyBytes: 2048,
+  /** Topics the broker, and the agent, may abbreviate on one link. AWS allows 8. */
+  topicAliases: 8,
+  /** What a broker may send at most, told in CONNECT. AWS's own bound. */
+  packetBytes: 149_504,
   /** Topic levels below the first; AWS counts slashes. Refused before sending. */
   topicSlashes: 7,
   /** Filters in one SUBSCRIBE (AWS); more are spread over several. */
@@ -30,14 +38,36 @@ export const limits = Object.freeze({
   /** Time a dial waits for a wall clock that is not set or behind what is known; looked at each `clockCheckMs`. */
   clockMs: 30_000,
   clockCheckMs: 1000,
+  /** Time for a name's addresses; for TCP and TLS with one of them; from CONNECT to CONNACK. */
+  resolveMs: 10_000,
+  handshakeMs: 20_000,
+  connackMs: 10_000,
+  /** Addresses of one name that are tried. */
+  addresses: 4,
   /** Time from dialing to CONNACK, all stages together. */
   connectMs: 40_000,
-  /** Time for a reply to a request, and for a SUBACK. */
+  /** Time for a reply to a request. */
   replyMs: 15_000,
+  /** Time for PUBACK and SUBACK: MQTT 3.1.1 sends again after it, so often; MQTT 5 waits all of it. Then the link is dropped. */
+  acknowledgeMs: 10_000,
+  acknowledgeTries: 4,
+  /** A refused filter is asked for again after this long, so often on one link. */
+  subscribeRetryMs: 60_000,
+  subscribeTries: 3,
+  /** Publishes of ours in one second. AWS takes 100 a second and connection, both ways together. */
+  publishesPerSecond: 80,
   /** Online this long counts as a success: only then the backoff starts again from its base. */
   stableMs: 60_000,
   /** Epoch ms, the end of 9999: no certificate is valid later. RFC 5280 4.1.2.5 */
   latestTime: 253_402_300_799_999,
+  /** Dials of an endpoint the device was moved to, before it goes back. */
+  endpointAttempts: 5,
+  /** The shortest keep-alive that AWS keeps to; a silent link's is halved down to it. */
+  leastKeepAliveMs: 30_000,
+  /** A link that held this long may be silent longer again. */
+  provenMs: 43_200_000,
+  /** Devices that get their power back together spread their first dial over this long. */
+  spreadMs: 60_000,
   /** DISCONNECT has this long to leave the socket. */
   drainMs: 2000,
   /** Refusals of RegisterThing before the certificate is given up and a new one asked for. */

@@ -1,9 +1,10 @@
 // What a product hands to the agent, and one check of it before anything is opened.
+import type { Endpoint } from "./connection/endpoints.js";
 import { AgentError } from "./errors.js";
 import type { Host } from "./host.js";
 import { limits } from "./limits.js";
 import type { MQTTClientConstructor } from "./mqtt/client.js";
-import { checkTopic } from "./mqtt/packet.js";
+import { checkTopic, type ProtocolVersion, type QoS } from "./mqtt/packet.js";
 import type { AgentStatus } from "./status.js";
 import { parsePem } from "./trust/pem.js";
 
@@ -28,14 +29,18 @@ export interface OwnIdentity extends CertificateAndKey {
   readonly thingName: string;
 }
 
-export interface AgentOptions {
-  readonly host: Host;
+/** Where to connect. */
+export interface EndpointOptions {
   /** Host name of the AWS IoT data endpoint, or of a local cloud. */
   readonly endpoint: string;
   /** Default 8883. */
   readonly port?: number;
   /** Protocols offered by ALPN; default `x-amzn-mqtt-ca` on port 443, none elsewhere. */
   readonly applicationLayerProtocolNegotiation?: readonly string[];
+}
+
+export interface AgentOptions extends EndpointOptions {
+  readonly host: Host;
   /** PEM; nothing but these is trusted. */
   readonly trustAnchors: readonly string[];
   /** When the firmware was built, epoch ms: no certificate is judged at an earlier moment. */
@@ -47,9 +52,27 @@ export interface AgentOptions {
     /** `{thing}` and `{channel}` are replaced; default `dt/{thing}/{channel}`. */
     readonly topic?: string;
   };
-  /** The MQTT client class; default is the agent's own. */
-  readonly mqtt?: { readonly io: MQTTClientConstructor };
+  readonly mqtt?: MQTTOptions;
   readonly onStatus?: (status: AgentStatus) => void;
+}
+
+export interface MQTTOptions {
+  /** The client class; default is the agent's own. Another one is taken to speak MQTT 3.1.1. */
+  readonly io?: MQTTClientConstructor;
+  /** 4 is MQTT 3.1.1; default 5, and 4 where the broker does not take it. */
+  readonly protocolVersion?: ProtocolVersion;
+  /** How long the broker keeps the session of a device that is away, in MQTT 5: 0 to 604,800; default 3600, as AWS in 3.1.1. */
+  readonly sessionExpirySeconds?: number;
+  /** Sent with CONNECT in MQTT 5. */
+  readonly userProperties?: readonly (readonly [name: string, value: string])[];
+  /** What the broker says for a device that is gone without a word; of the own identity. */
+  readonly will?: {
+    /** `{thing}` is replaced. */
+    readonly topic: string;
+    readonly message: string;
+    readonly QoS?: QoS;
+    readonly retain?: boolean;
+  };
 }
 
 /** DER, as the host's sockets take it. */
@@ -61,9 +84,7 @@ export interface Credentials {
 /** The options with their defaults, PEM decoded. */
 export interface CheckedOptions {
   readonly host: Host;
-  readonly endpoint: string;
-  readonly port: number;
-  readonly protocols: readonly string[];
+  readonly endpoint: Endpoint;
   readonly trustAnchors: readonly Uint8Array[];
   readonly builtAt: number | undefined;
   readonly claim: (ClaimIdentity & { readonly credentials: Credentials }) | undefined;
@@ -71,6 +92,11 @@ export interface CheckedOptions {
   readonly keepAliveMs: number;
   readonly telemetryTopic: string;
   readonly mqtt: MQTTClientConstructor | undefined;
+  /** Undefined: what the broker takes. */
+  readonly protocolVersion: ProtocolVersion | undefined;
+  readonly sessionExpirySeconds: number;
+  readonly userProperties: MQTTOptions["userProperties"];
+  readonly will: MQTTOptions["will"];
   readonly onStatus: (status: AgentStatus) => void;
 }
 
@@ -89,20 +115,21 @@ function credentialsOf(pem: CertificateAndKey, where: string): Credentials {
 }
 
 /** The topic a template stands for. */
-export function topicOf(template: string, thingName: string, channel: string): string {
+export function topicOf(template: string, thingName: string, channel = ""): string {
   return template.replace("{thing}", thingName).replace("{channel}", channel);
 }
 
 /** @throws AgentError "agent/options" or "trust/pem" naming the option and the value */
 export function checkOptions(options: AgentOptions): CheckedOptions {
-  const { host, endpoint, identity } = options;
+  const { host, identity, mqtt = {} } = options;
   if (!host) fail("host is missing");
-  if (typeof endpoint !== "string" || !/^[A-Za-z0-9.:-]{1,253}$/.test(endpoint)) {
-    fail(`endpoint "${endpoint}" is not a host name`);
-  }
-  const port = wholeNumber(options.port ?? 8883, 1, 65535, "port");
+  const endpoint = checkEndpoint(options);
   const keepAliveMs =
     wholeNumber(options.keepAliveSeconds ?? 60, 30, 1200, "keepAliveSeconds") * 1000;
+  const { sessionExpirySeconds = 3600 } = mqtt;
+  wholeNumber(sessionExpirySeconds, 0, 604_800, "mqtt.sessionExpirySeconds");
+  const protocolVersion = mqtt.protocolVersion ?? (mqtt.io ? 4 : undefined);
+  if (protocolVersion !== undefined) wholeNumber(protocolVersion, 4, 5, "mqtt.protocolVersion");
   const { builtAt } = options;
   if (builtAt !== undefined) wholeNumber(builtAt, 0, limits.latestTime, "builtAt");
   if (!identity) fail("identity is missing");
@@ -110,16 +137,11 @@ export function checkOptions(options: AgentOptions): CheckedOptions {
   const telemetryTopic = options.telemetry?.topic ?? "dt/{thing}/{channel}";
   if (!telemetryTopic.includes("{channel}"))
     fail(`telemetry.topic "${telemetryTopic}" has no {channel}`);
-  try {
-    checkTopic(topicOf(telemetryTopic, "thing", "channel"));
-  } catch (cause) {
-    fail(`telemetry.topic: ${(cause as Error).message}`);
-  }
+  checkOne(topicOf(telemetryTopic, "thing", "channel"), "telemetry.topic");
+  if (mqtt.will) checkOne(topicOf(mqtt.will.topic, "thing"), "mqtt.will.topic");
   return {
     host,
     endpoint,
-    port,
-    protocols: options.applicationLayerProtocolNegotiation ?? (port === 443 ? [mqttOn443] : []),
     builtAt,
     trustAnchors: options.trustAnchors.flatMap((pem, i) =>
       parsePem(pem, "CERTIFICATE", `options.trustAnchors[${i}]`),
@@ -128,9 +150,39 @@ export function checkOptions(options: AgentOptions): CheckedOptions {
     own: "template" in identity ? undefined : checkOwn(identity),
     keepAliveMs,
     telemetryTopic,
-    mqtt: options.mqtt?.io,
+    mqtt: mqtt.io,
+    protocolVersion,
+    sessionExpirySeconds,
+    userProperties: mqtt.userProperties,
+    will: mqtt.will,
     onStatus: options.onStatus ?? (() => undefined),
   };
+}
+
+function checkOne(topic: string, name: string): void {
+  try {
+    checkTopic(topic);
+  } catch (cause) {
+    fail(`${name}: ${(cause as Error).message}`);
+  }
+}
+
+/** @throws AgentError "agent/options" */
+export function checkEndpoint({
+  endpoint,
+  port = 8883,
+  applicationLayerProtocolNegotiation: protocols = port === 443 ? [mqttOn443] : [],
+}: EndpointOptions): Endpoint {
+  if (typeof endpoint !== "string" || !/^[A-Za-z0-9.:-]{1,253}$/.test(endpoint)) {
+    fail(`endpoint "${endpoint}" is not a host name`);
+  }
+  wholeNumber(port, 1, 65535, "port");
+  for (const name of protocols) {
+    if (!/^[!-~]{1,255}$/.test(name)) {
+      fail(`applicationLayerProtocolNegotiation "${name}" is not a protocol's name`);
+    }
+  }
+  return { host: endpoint, port, protocols };
 }
 
 function checkClaim(identity: ClaimIdentity): ClaimIdentity & { credentials: Credentials } {

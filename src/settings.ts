@@ -2,22 +2,26 @@
 import { AgentError } from "./errors.js";
 import { faultOf, type Schema, type Values } from "./shadow/schema.js";
 
+/** Where the values are kept. */
+export interface SettingsSource {
+  readonly settings: Values;
+  changeSettings(values: Values): void;
+}
+
 export class Settings<S extends Schema = Schema> {
   /** Called with just the values that changed: at `start` those that storage holds, then those the cloud wants, after they are saved. */
   onChange: ((changed: Partial<Values<S>>) => void) | undefined;
   readonly schema: S;
-  readonly #values: () => Values;
-  readonly #set: (values: Values) => void;
+  readonly #source: SettingsSource;
 
-  constructor(schema: S, values: () => Values, set: (values: Values) => void) {
+  constructor(schema: S, source: SettingsSource) {
     this.schema = schema;
-    this.#values = values;
-    this.#set = set;
+    this.#source = source;
   }
 
   /** All values in force. */
   get values(): Values<S> {
-    return this.#values() as Values<S>;
+    return this.#source.settings as Values<S>;
   }
 
   /**
@@ -35,6 +39,6 @@ export class Settings<S extends Schema = Schema> {
         : "is not declared";
       if (fault) throw new AgentError("agent/options", `settings.${name} ${fault}`);
     }
-    this.#set(values as Values);
+    this.#source.changeSettings(values as Values);
   }
 }

@@ -4,6 +4,8 @@ import type { Values } from "./shadow/schema.js";
 
 export type AgentStatus =
   | { readonly type: "keyMade" }
+  /** The power has come back, perhaps for a whole fleet: the first dial comes at a time of its own. */
+  | { readonly type: "waiting"; readonly inMs: number }
   /** Dialing as the claim or with the own identity; `attempt` counts from 1 since the last stable success. */
   | { readonly type: "connecting"; readonly as: "claim" | "device"; readonly attempt: number }
   | {
@@ -11,6 +13,8 @@ export type AgentStatus =
       readonly as: "claim" | "device";
       readonly clientId: string;
       readonly sessionPresent: boolean;
+      /** 4 is MQTT 3.1.1. */
+      readonly protocolVersion: 4 | 5;
     }
   /** The link is gone and will be dialed again. */
   | { readonly type: "offline"; readonly error: AgentError; readonly retryInMs: number }
@@ -29,6 +33,10 @@ export type AgentStatus =
       readonly byteLength: number;
       readonly dropped: number;
     }
+  /** The broker refused what was sent; it is not sent again. */
+  | { readonly type: "telemetryRefused"; readonly channel: string; readonly error: AgentError }
+  /** The agent has moved: a session was held at this endpoint, which is the one to come back to. */
+  | { readonly type: "moved"; readonly endpoint: string; readonly port: number }
   /** Something went wrong that did not end the link. */
   | { readonly type: "fault"; readonly error: AgentError }
   | { readonly type: "stopped" };

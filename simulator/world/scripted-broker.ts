@@ -10,6 +10,8 @@ export type Script = (packet: Packet, link: ScriptedLink) => void;
 export interface ScriptedLink {
   /** Counts links from 0. */
   readonly index: number;
+  /** As the last CONNECT has it: 4 or 5. */
+  readonly protocolVersion: number;
   reply(packet: Packet): void;
   raw(bytes: Uint8Array): void;
   close(): void;
@@ -28,10 +30,11 @@ export class ScriptedBroker {
   }
 
   readonly accept: Accept = server => {
-    const link = scripted(server, this.#links++);
+    const link = new Scripted(server, this.#links++);
     this.link = link;
-    const parser = mqtt.parser({ protocolVersion: 4 });
+    const parser = mqtt.parser();
     parser.on("packet", (packet: Packet) => {
+      if (packet.cmd === "connect") link.protocolVersion = packet.protocolVersion ?? 4;
       this.received.push({ link: link.index, packet });
       this.#script(packet, link);
     });
@@ -49,13 +52,37 @@ export class ScriptedBroker {
   }
 }
 
-function scripted(server: ServerLink, index: number): ScriptedLink {
-  return {
-    index,
-    reply: packet => server.write(mqtt.generate(packet)),
-    raw: bytes => server.write(bytes),
-    close: () => server.close(),
-  };
+class Scripted implements ScriptedLink {
+  readonly index: number;
+  protocolVersion = 4;
+  readonly #server: ServerLink;
+
+  constructor(server: ServerLink, index: number) {
+    this.#server = server;
+    this.index = index;
+  }
+
+  reply(packet: Packet): void {
+    const { protocolVersion } = this;
+    this.#server.write(mqtt.generate(spoken(packet, protocolVersion), { protocolVersion }));
+  }
+
+  raw(bytes: Uint8Array): void {
+    this.#server.write(bytes);
+  }
+
+  close(): void {
+    this.#server.close();
+  }
+}
+
+const reasonOfReturnCode = [0, 0x84, 0x85, 0x88, 0x86, 0x87];
+
+/** A script says `returnCode` whatever the version; in MQTT 5 it goes out as the reason code of that meaning. */
+function spoken(packet: Packet, protocolVersion: number): Packet {
+  if (packet.cmd !== "connack" || protocolVersion !== 5) return packet;
+  const { returnCode = 0, ...rest } = packet;
+  return { reasonCode: reasonOfReturnCode[returnCode]!, ...rest };
 }
 
 /** Accepts, grants and acknowledges everything. */

@@ -15,11 +15,17 @@ export interface ConnectionRecord {
   readonly again: boolean;
 }
 
+/** `chance` is uniform in [0, 1). */
 export type ConnectionEvent =
   | { readonly type: "start" | "due" | "switch" | "stop" | "drained" }
+  /** A start together with many others: the first dial comes within `limits.spreadMs`. */
+  | { readonly type: "spread"; readonly chance: number }
   | { readonly type: "accepted"; readonly ticks: number }
-  /** `chance` is uniform in [0, 1). */
-  | { readonly type: "lost" | "refused"; readonly ticks: number; readonly chance: number };
+  | {
+      readonly type: "lost" | "refused" | "takenOver";
+      readonly ticks: number;
+      readonly chance: number;
+    };
 
 export type ConnectionEffect =
   | { readonly type: "dial" | "cancelWait" | "disconnect" | "drop" }
@@ -49,6 +55,10 @@ export function step(record: ConnectionRecord, event: ConnectionEvent): Result {
       // Started again while it says goodbye: that first.
       if (from === "draining") return { record: { ...record, again: true }, effects: [] };
       return dial({ ...record, state, again: false });
+    case "spread": {
+      const delayMs = Math.floor(limits.spreadMs * event.chance);
+      return { record: { ...record, state, again: false }, effects: [{ type: "wait", delayMs }] };
+    }
     case "due":
       return dial({ ...record, state, again: false });
     case "accepted":
@@ -58,6 +68,7 @@ export function step(record: ConnectionRecord, event: ConnectionEvent): Result {
       };
     case "lost":
     case "refused":
+    case "takenOver":
       return from === "draining" ? drained({ ...record, state }) : wait(record, event);
     case "switch":
       if (from === "waiting")
@@ -101,17 +112,25 @@ function drained(record: ConnectionRecord): Result {
   return { record: { ...record, state: "offline" }, effects: [{ type: "drop" }] };
 }
 
-/** A refusal waits at the cap: the same credentials will hardly be welcome a second later. */
+/**
+ * A refusal waits at the cap: the same credentials will hardly be welcome a second later. Whose session was taken over waits
+ * half of it at least: two devices under one name must not throw each other out all day.
+ */
 function wait(
   record: ConnectionRecord,
-  event: ConnectionEvent & { type: "lost" | "refused" },
+  event: ConnectionEvent & { type: "lost" | "refused" | "takenOver" },
 ): Result {
   const wasStable = record.state === "online" && event.ticks - record.onlineAt >= limits.stableMs;
   const attempt = wasStable ? 0 : record.attempt;
-  const grown = event.type === "refused" ? 30 : attempt;
-  const delayMs = fullJitter(connectionBackoff, grown, event.chance);
+  const grown = event.type === "lost" ? attempt : atCap;
+  const jitterMs = fullJitter(connectionBackoff, grown, event.chance);
+  const half = connectionBackoff.capMs / 2;
+  const delayMs = event.type === "takenOver" ? half + Math.floor(jitterMs / 2) : jitterMs;
   return {
     record: { ...record, state: "waiting", attempt: attempt + 1 },
     effects: [{ type: "drop" }, { type: "wait", delayMs }],
   };
 }
+
+/** Attempts after which the backoff has surely reached its cap. */
+const atCap = 30;

@@ -3,7 +3,9 @@ import { AgentError } from "../errors.js";
 import type { Host, TimerHandle } from "../host.js";
 import { limits } from "../limits.js";
 import { MQTTClient, type MQTTClientLike, type MQTTClientOptions } from "../mqtt/client.js";
-import { operation } from "../mqtt/packet.js";
+import { asLinkError } from "../mqtt/link-error.js";
+import { operation, type ProtocolVersion, type Will } from "../mqtt/packet.js";
+import type { Connack } from "../mqtt/parser.js";
 import type { Session } from "../mqtt/session.js";
 import type { CheckedOptions, Credentials } from "../options.js";
 import {
@@ -13,6 +15,10 @@ import {
   connectionAtRest,
   step,
 } from "./connection.js";
+import type { Endpoint, Endpoints } from "./endpoints.js";
+import { nextKeepAlive } from "./keep-alive.js";
+import type { ConnectionState } from "./table.js";
+import { type VersionRecord, versionStep, versionToDial, versionUnknown } from "./version.js";
 import type { WallTime } from "./wall-time.js";
 
 /** Who connects, and the session that goes with it. */
@@ -23,48 +29,86 @@ export interface LinkIdentity {
   readonly clean: boolean;
   readonly credentials: Credentials;
   readonly session: Session;
+  readonly will?: Will | undefined;
 }
 
 /** What a link asks and tells. */
 export interface LinkOwner {
   /** Asked anew before every dial. */
-  readonly identity: () => LinkIdentity;
+  identity(): LinkIdentity;
   /** Runs work that a host's callback started; an exception in it must not leave. */
-  readonly enter: (work: () => void) => void;
-  readonly onDialing: (identity: LinkIdentity, attempt: number) => void;
-  readonly onOnline: (identity: LinkIdentity, sessionPresent: boolean) => void;
-  readonly onLost: (error: AgentError, retryInMs: number) => void;
-  readonly onStopped: () => void;
+  enter(work: () => void): void;
+  onWaiting(inMs: number): void;
+  onDialing(identity: LinkIdentity, attempt: number): void;
+  onOnline(identity: LinkIdentity, sessionPresent: boolean): void;
+  onLost(error: AgentError, retryInMs: number): void;
+  onStopped(): void;
   /** Something is wrong that does not end the link. */
-  readonly onFault: (error: AgentError) => void;
+  onFault(error: AgentError): void;
+}
+
+/** The link at a glance. */
+export interface LinkStatus {
+  readonly state: ConnectionState;
+  readonly endpoint: Endpoint;
+  /** Failures since the last stable success. */
+  readonly attempt: number;
+  /** While online. */
+  readonly protocolVersion: ProtocolVersion | undefined;
+  readonly keepAliveMs: number;
+  /** Why the link before this one ended; undefined before the first end. */
+  readonly error: AgentError | undefined;
 }
 
 export class Link {
   readonly #options: CheckedOptions;
   readonly #owner: LinkOwner;
   readonly #time: WallTime;
+  readonly #endpoints: Endpoints;
   #record: ConnectionRecord = connectionAtRest;
+  #version: VersionRecord = versionUnknown;
+  #dialed: ProtocolVersion = 4;
+  #keepAliveMs: number;
   #client: MQTTClientLike | undefined;
   #identity: LinkIdentity | undefined;
   #timer: TimerHandle | undefined;
   #error: AgentError | undefined;
+  /** An end that the owner has not been told of. */
+  #ended = false;
   #dials = 0;
   /** Epoch ms the server's certificates were judged at. */
   #judgedAt = 0;
 
-  constructor(options: CheckedOptions, owner: LinkOwner, time: WallTime) {
+  constructor(options: CheckedOptions, owner: LinkOwner, time: WallTime, endpoints: Endpoints) {
     this.#options = options;
     this.#owner = owner;
     this.#time = time;
+    this.#endpoints = endpoints;
+    this.#keepAliveMs = options.keepAliveMs;
   }
 
   get isOnline(): boolean {
     return this.#record.state === "online";
   }
 
-  start(): void {
+  get status(): LinkStatus {
+    const { state, attempt } = this.#record;
+    return {
+      state,
+      endpoint: this.#endpoints.toDial,
+      attempt,
+      protocolVersion: this.isOnline ? this.#dialed : undefined,
+      keepAliveMs: this.#keepAliveMs,
+      error: this.#error,
+    };
+  }
+
+  /** @param isSpread many devices may be starting at this moment: the first dial comes at a time of its own */
+  start(isSpread: boolean): void {
     const { state } = this.#record;
-    if (state === "offline" || state === "draining") this.#advance({ type: "start" });
+    if (state === "offline" && isSpread) {
+      this.#advance({ type: "spread", chance: chanceFrom(this.#options.host) });
+    } else if (state === "offline" || state === "draining") this.#advance({ type: "start" });
   }
 
   /** Ends the link in good order; `onStopped` follows. */
@@ -73,7 +117,7 @@ export class Link {
     if (this.#record.state === "offline") this.#owner.onStopped();
   }
 
-  /** Ends the link in good order and dials again at once, as whoever `identity` then names. */
+  /** Ends the link in good order and dials again at once, as whoever `identity` then names, wherever the endpoint is then. */
   switch(): void {
     this.#advance({ type: "switch" });
   }
@@ -104,8 +148,9 @@ export class Link {
         return this.#after(effect.delayMs, () => this.#onDeadline());
       case "wait":
         this.#after(effect.delayMs, () => this.#advance({ type: "due" }), true);
-        this.#owner.onLost(this.#error!, effect.delayMs);
-        this.#error = undefined;
+        if (this.#ended) this.#owner.onLost(this.#error!, effect.delayMs);
+        else this.#owner.onWaiting(effect.delayMs);
+        this.#ended = false;
     }
   }
 
@@ -167,6 +212,7 @@ export class Link {
 
   #connect(now: number): void {
     this.#judgedAt = now;
+    this.#dialed = this.#options.protocolVersion ?? versionToDial(this.#version);
     const Client = this.#options.mqtt ?? MQTTClient;
     try {
       this.#client = new Client(this.#clientOptions(this.#identity!, now));
@@ -176,15 +222,20 @@ export class Link {
   }
 
   #clientOptions(identity: LinkIdentity, now: number): MQTTClientOptions {
-    const { host, endpoint, port, protocols, trustAnchors, keepAliveMs } = this.#options;
-    const { session } = identity;
+    const { host, trustAnchors } = this.#options;
+    const { session, will } = identity;
     const { certificates, key } = identity.credentials;
+    const endpoint = this.#endpoints.toDial;
+    const { protocols } = endpoint;
     return {
-      host: endpoint,
-      port,
+      host: endpoint.host,
+      port: endpoint.port,
       id: identity.clientId,
       clean: identity.clean,
-      keepAlive: keepAliveMs,
+      keepAlive: this.#keepAliveMs,
+      protocolVersion: this.#dialed,
+      ...(this.#dialed === 5 ? { properties: this.#connectProperties(identity) } : {}),
+      ...(will ? { will } : {}),
       socket: {
         ...host.tls,
         secure: {
@@ -200,7 +251,7 @@ export class Link {
       timer: host.timer,
       onControl: message => {
         if (message.operation !== operation.CONNACK) session.onControl(message);
-        else this.#accepted(identity, message.sessionPresent ?? false);
+        else this.#accepted(identity, message);
       },
       onReadable: (count, info) => session.onReadable(count, info),
       onWritable: count => session.onWritable(count),
@@ -208,10 +259,31 @@ export class Link {
     };
   }
 
-  #accepted(identity: LinkIdentity, sessionPresent: boolean): void {
+  #connectProperties(identity: LinkIdentity) {
+    const { sessionExpirySeconds, userProperties } = this.#options;
+    return {
+      ...(identity.clean ? {} : { sessionExpiryInterval: sessionExpirySeconds }),
+      receiveMaximum: limits.queuedAcknowledgements,
+      maximumPacketSize: limits.packetBytes,
+      topicAliasMaximum: limits.topicAliases,
+      ...(userProperties ? { userProperties } : {}),
+    };
+  }
+
+  #accepted(identity: LinkIdentity, connack: Connack): void {
+    const sessionPresent = connack.sessionPresent ?? false;
+    this.#version = versionStep(this.#version, { type: "accepted", version: this.#dialed });
     this.#advance({ type: "accepted", ticks: this.#options.host.clock.ticks() });
     this.#owner.onOnline(identity, sessionPresent);
-    if (this.#record.state === "online") identity.session.attach(this.#client!, sessionPresent);
+    if (this.#record.state === "online") {
+      const { receiveMaximum, maximumPacketSize } = connack.properties ?? {};
+      identity.session.attach(this.#client!, {
+        sessionPresent,
+        resends: this.#dialed === 4,
+        ...(receiveMaximum ? { receiveMaximum } : {}),
+        ...(maximumPacketSize ? { maximumPacketSize } : {}),
+      });
+    }
     try {
       this.#time.confirm(this.#judgedAt);
     } catch (cause) {
@@ -225,12 +297,30 @@ export class Link {
       return;
     }
     this.#error = error;
-    const { host } = this.#options;
-    this.#advance({
-      type: error.kind === "refused" ? "refused" : "lost",
-      ticks: host.clock.ticks(),
-      chance: chanceFrom(host),
-    });
+    this.#ended = true;
+    const { host, keepAliveMs } = this.#options;
+    const ticks = host.clock.ticks();
+    if (this.isOnline) {
+      const isSilent = error.code === "mqtt/keep-alive";
+      const end = { isSilent, onlineMs: ticks - this.#record.onlineAt };
+      this.#keepAliveMs = nextKeepAlive(this.#keepAliveMs, keepAliveMs, end);
+    }
+    const givenUp = this.#endpoints.failed();
+    this.#advance({ type: this.#eventOf(error), ticks, chance: chanceFrom(host) });
+    if (givenUp) this.#owner.onFault(givenUp);
+  }
+
+  /** What the error means for the next dial, and for its version. */
+  #eventOf(error: AgentError): "lost" | "refused" | "takenOver" {
+    if (error.code === "mqtt/unanswered") {
+      this.#version = versionStep(this.#version, { type: "unanswered" });
+    }
+    if (error.code === "mqtt/version" && this.#dialed === 5 && !this.#options.protocolVersion) {
+      this.#version = versionStep(this.#version, { type: "refusedVersion" });
+      return "lost";
+    }
+    if (error.code === "mqtt/taken-over") return "takenOver";
+    return error.kind === "refused" ? "refused" : "lost";
   }
 
   /** The session lets go first: nothing may follow DISCONNECT, not even an acknowledgement. */
@@ -239,9 +329,8 @@ export class Link {
     try {
       this.#client?.write(undefined, { operation: operation.DISCONNECT });
     } catch (cause) {
-      this.#error = new AgentError("connection/lost", "connection: no room for DISCONNECT", {
-        cause,
-      });
+      const message = "connection: no room for DISCONNECT";
+      this.#error = new AgentError("connection/lost", message, { cause });
     }
   }
 
@@ -258,17 +347,6 @@ function describeClock({ clock }: Host, floor: number | undefined): string {
   const state = now === undefined ? "is not set" : `says ${now}`;
   const what = floor === undefined ? "no time is known" : `certificates are judged at ${floor}`;
   return `connection: the clock ${state}, ${what}`;
-}
-
-function asLinkError(error: unknown): AgentError {
-  if (error instanceof AgentError) return error;
-  return new AgentError(
-    "connection/lost",
-    `connection: ${error instanceof Error ? error.message : "lost"}`,
-    {
-      cause: error,
-    },
-  );
 }
 
 /** Uniform in [0, 1), from the host's generator; without it the wait is the longest, not the shortest. */

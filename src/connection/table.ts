@@ -4,8 +4,10 @@ import { deepFreeze, type Table } from "../util/machine.js";
 export type ConnectionState = "offline" | "connecting" | "online" | "waiting" | "draining";
 export type ConnectionEventName =
   | "start"
+  | "spread"
   | "accepted"
   | "refused"
+  | "takenOver"
   | "lost"
   | "due"
   | "switch"
@@ -13,15 +15,28 @@ export type ConnectionEventName =
   | "drained";
 
 export const connectionTable: Table<ConnectionState, ConnectionEventName> = deepFreeze({
-  offline: { start: "connecting", stop: "offline" },
-  connecting: { accepted: "online", refused: "waiting", lost: "waiting", stop: "offline" },
-  online: { lost: "waiting", refused: "waiting", switch: "draining", stop: "draining" },
+  offline: { start: "connecting", spread: "waiting", stop: "offline" },
+  connecting: {
+    accepted: "online",
+    refused: "waiting",
+    takenOver: "waiting",
+    lost: "waiting",
+    stop: "offline",
+  },
+  online: {
+    lost: "waiting",
+    refused: "waiting",
+    takenOver: "waiting",
+    switch: "draining",
+    stop: "draining",
+  },
   waiting: { due: "connecting", switch: "connecting", stop: "offline" },
   draining: {
     start: "draining",
     drained: "offline",
     lost: "offline",
     refused: "offline",
+    takenOver: "offline",
     stop: "draining",
   },
 });

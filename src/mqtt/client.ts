@@ -1,5 +1,5 @@
-// MQTT 3.1.1 client with the shape of ECMA-419's: one link, from dialing to its end. What survives the link is the session's.
-// Beyond ECMA-419: session-present and return code reach `onControl`, acknowledging is left to the caller.
+// MQTT client, 3.1.1 and 5, with the shape of ECMA-419's: one link, from dialing to its end. What survives it is the session's.
+// Beyond ECMA-419: what CONNACK says reaches `onControl`, acknowledging is left to the caller.
 import { AgentError } from "../errors.js";
 import type {
   Clock,
@@ -14,6 +14,7 @@ import type {
 } from "../host.js";
 import { limits } from "../limits.js";
 import { concat } from "../util/bytes.js";
+import { asLinkError } from "./link-error.js";
 import {
   encodeConnect,
   encodeEmpty,
@@ -22,6 +23,7 @@ import {
   encodeSubscribe,
   encodeUnsubscribe,
   operation,
+  type ProtocolVersion,
   type QoS,
   type SubscribeItem,
   type Will,
@@ -29,10 +31,14 @@ import {
 import {
   type Acknowledgement,
   type Connack,
+  type Disconnect,
   PacketParser,
   type Payload,
+  type Pingresp,
   type Publish,
 } from "./parser.js";
+import type { Properties } from "./properties.js";
+import { reasonError } from "./reasons.js";
 
 export type ControlMessage = Connack | Acknowledgement;
 
@@ -45,6 +51,8 @@ export interface ReadableInfo {
   readonly id?: number | undefined;
   readonly duplicate?: boolean;
   readonly retain?: boolean;
+  /** Of MQTT 5. */
+  readonly properties?: Properties | undefined;
   /** More of this payload follows. */
   readonly more: boolean;
 }
@@ -60,6 +68,8 @@ export interface WriteOptions {
   /** Length of the whole payload, when this write has only its first piece. */
   readonly byteLength?: number;
   readonly items?: readonly SubscribeItem[];
+  /** Of PUBLISH in MQTT 5. */
+  readonly properties?: Properties | undefined;
 }
 
 export interface MQTTClientOptions {
@@ -72,6 +82,10 @@ export interface MQTTClientOptions {
   readonly user?: string;
   readonly password?: Uint8Array;
   readonly will?: Will | undefined;
+  /** Default 4, which is MQTT 3.1.1. */
+  readonly protocolVersion?: ProtocolVersion;
+  /** Of CONNECT in MQTT 5. */
+  readonly properties?: Properties;
   readonly socket: Provider<TLSSocketConstructor> & { readonly secure: SecureOptions };
   readonly dns: Provider<ResolverConstructor>;
   readonly clock: Clock;
@@ -96,15 +110,21 @@ export type MQTTClientConstructor = new (options: MQTTClientOptions) => MQTTClie
 
 export class MQTTClient implements MQTTClientLike {
   readonly #options: MQTTClientOptions;
-  readonly #parser = new PacketParser();
+  readonly #parser: PacketParser;
   #resolver: Resolver | undefined;
+  #addresses: readonly string[] = [];
   #socket: TLSSocket | undefined;
+  #deadline: TimerHandle | undefined;
   #keepAlive: TimerHandle | undefined;
+  #keepAliveMs: number;
   #resume: TimerHandle | undefined;
   #state: "dialing" | "connecting" | "connected" | "closed" = "dialing";
   #writable = 0;
   /** Payload bytes of the PUBLISH being written that are still owed. */
   #owed = 0;
+  /** How many aliases the server takes, and those given. */
+  #aliasMaximum = 0;
+  #aliases: string[] | undefined;
   #publish: Publish | undefined;
   #payload: Uint8Array | undefined;
   #receiving = false;
@@ -112,11 +132,20 @@ export class MQTTClient implements MQTTClientLike {
 
   constructor(options: MQTTClientOptions) {
     this.#options = options;
+    this.#keepAliveMs = options.keepAlive;
+    this.#parser = new PacketParser(options.protocolVersion);
     this.#receivedAt = options.clock.ticks();
+    this.#within(limits.resolveMs, "no address");
     this.#resolver = new options.dns.io(options.dns);
     this.#resolver.resolve({
       host: options.host,
-      onResolved: (_host, address) => this.#guard(() => this.#dial(address)),
+      onResolved: (_host, address, others = []) =>
+        this.#guard(() => {
+          this.#resolver?.close();
+          this.#resolver = undefined;
+          this.#addresses = others.slice(0, limits.addresses - 1);
+          this.#dial(address);
+        }),
       onError: (host, cause) =>
         this.#fail(new AgentError("connection/resolve", `${host}: no address`, { cause })),
     });
@@ -126,6 +155,7 @@ export class MQTTClient implements MQTTClientLike {
     if (this.#state === "closed") return;
     this.#state = "closed";
     const { timer } = this.#options;
+    timer.clear(this.#deadline);
     timer.clear(this.#keepAlive);
     timer.clear(this.#resume);
     this.#resolver?.close();
@@ -137,15 +167,16 @@ export class MQTTClient implements MQTTClientLike {
     if (this.#state !== "connected")
       throw new AgentError("mqtt/closed", "MQTT: write without a connection");
     if (!options) return this.#send(bytes!, bytes!.length);
+    const { protocolVersion } = this.#options;
     switch (options.operation ?? operation.PUBLISH) {
       case operation.PUBLISH:
         return this.#sendPublish(bytes ?? new Uint8Array(0), options);
       case operation.PUBACK:
         return this.#send(encodePuback(options.id!));
       case operation.SUBSCRIBE:
-        return this.#send(encodeSubscribe(options.id!, options.items!));
+        return this.#send(encodeSubscribe(options.id!, options.items!, protocolVersion));
       case operation.UNSUBSCRIBE:
-        return this.#send(encodeUnsubscribe(options.id!, options.items!));
+        return this.#send(encodeUnsubscribe(options.id!, options.items!, protocolVersion));
       case operation.PINGREQ:
       case operation.DISCONNECT:
         return this.#send(encodeEmpty(options.operation!));
@@ -168,19 +199,35 @@ export class MQTTClient implements MQTTClientLike {
 
   #sendPublish(bytes: Uint8Array, options: WriteOptions): number {
     const byteLength = options.byteLength ?? bytes.length;
+    const topic = options.topic!;
+    const alias = this.#aliasOf(topic);
+    const isKnown = alias !== undefined && alias <= this.#aliases!.length;
     const header = encodePublishHeader(
       {
-        topic: options.topic!,
+        topic: isKnown ? "" : topic,
         QoS: options.QoS ?? 0,
         duplicate: options.duplicate ?? false,
         retain: options.retain ?? false,
         ...(options.id === undefined ? {} : { id: options.id }),
+        properties:
+          alias === undefined ? options.properties : { ...options.properties, topicAlias: alias },
       },
       byteLength,
+      this.#options.protocolVersion,
     );
     const writable = this.#send(concat([header, bytes]));
+    if (alias !== undefined && !isKnown) this.#aliases!.push(topic);
     this.#owed = byteLength - bytes.length;
     return writable;
+  }
+
+  /** Topics get aliases in the order they come, until there are no more. @see MQTT 5 section 3.3.2.3.4 */
+  #aliasOf(topic: string): number | undefined {
+    if (this.#aliasMaximum === 0) return undefined;
+    this.#aliases ??= [];
+    const at = this.#aliases.indexOf(topic);
+    if (at >= 0) return at + 1;
+    return this.#aliases.length < this.#aliasMaximum ? this.#aliases.length + 1 : undefined;
   }
 
   /** @param payload bytes of an open PUBLISH that `bytes` continues */
@@ -199,12 +246,22 @@ export class MQTTClient implements MQTTClientLike {
     return this.#writable;
   }
 
+  /** Each stage has its time; all of them together have the link's. */
+  #within(delayMs: number, message: string): void {
+    const { timer, host } = this.#options;
+    timer.clear(this.#deadline);
+    this.#deadline = timer.set(() => {
+      const error = new AgentError("connection/timeout", `${host}: ${message} in ${delayMs} ms`);
+      this.#guard(() => this.#lost(error));
+    }, delayMs);
+  }
+
   #dial(address: string): void {
     if (this.#state === "closed") return;
     const { host, port, socket } = this.#options;
-    this.#resolver?.close();
-    this.#resolver = undefined;
-    this.#socket = new socket.io({
+    this.#within(limits.handshakeMs, `no TLS with ${address}`);
+    let mine: TLSSocket | undefined;
+    mine = new socket.io({
       ...socket,
       address,
       host,
@@ -212,16 +269,32 @@ export class MQTTClient implements MQTTClientLike {
       onReadable: () => this.#guard(() => this.#receive()),
       onWritable: count => this.#guard(() => this.#onWritable(count)),
       onError: cause =>
-        this.#fail(
-          new AgentError("connection/lost", `connection lost: ${reasonOf(cause)}`, { cause }),
-        ),
+        this.#guard(() => {
+          // Of a socket that was given up for the next address.
+          if (mine === this.#socket) this.#lost(asLinkError(cause));
+        }),
     });
+    this.#socket = mine;
+  }
+
+  /** The link broke: before the handshake is over, the name's next address is tried. */
+  #lost(error: AgentError): void {
+    const [next, ...others] = this.#addresses;
+    if (this.#state !== "dialing" || next === undefined || this.#socket === undefined) {
+      this.#fail(error);
+      return;
+    }
+    this.#socket.close();
+    this.#addresses = others;
+    this.#dial(next);
   }
 
   #onWritable(count: number): void {
     this.#writable = count;
     if (this.#state === "dialing") {
       this.#state = "connecting";
+      this.#addresses = [];
+      this.#within(limits.connackMs, "no CONNACK");
       this.#writable = this.#socket!.write(encodeConnect(this.#options));
     } else if (this.#state === "connected") this.#options.onWritable(count);
   }
@@ -245,28 +318,35 @@ export class MQTTClient implements MQTTClientLike {
     }
   }
 
-  #handle(event: Publish | Payload | Connack | Acknowledgement | { readonly operation: 13 }): void {
+  #handle(event: Publish | Payload | Connack | Acknowledgement | Disconnect | Pingresp): void {
     if (event.operation === 13) return;
     if (event.operation === 2) this.#connack(event);
     else if (this.#state !== "connected") {
       throw new AgentError("mqtt/packet", `MQTT: packet type ${event.operation} before CONNACK`);
     } else if (event.operation === 3) this.#publish = event;
     else if (event.operation === 0) this.#offer(event);
-    else this.#options.onControl(event);
+    else if (event.operation === 14) {
+      this.#fail(reasonError("DISCONNECT", event.reasonCode, event.properties));
+    } else this.#options.onControl(event);
   }
 
   #connack(message: Connack): void {
     if (this.#state !== "connecting")
       throw new AgentError("mqtt/packet", "MQTT: CONNACK out of place");
-    if (message.returnCode !== 0) {
-      this.#fail(new AgentError("mqtt/refused", `MQTT: CONNACK return code ${message.returnCode}`));
+    if (message.reasonCode !== 0) {
+      this.#fail(reasonError("CONNACK", message.reasonCode, message.properties));
       return;
     }
     this.#state = "connected";
-    const { keepAlive, timer } = this.#options;
+    const { timer } = this.#options;
+    timer.clear(this.#deadline);
+    const { serverKeepAlive, topicAliasMaximum = 0 } = message.properties ?? {};
+    // What the server says holds, whatever was asked for. MQTT 5 section 3.2.2.3.14
+    if (serverKeepAlive) this.#keepAliveMs = serverKeepAlive * 1000;
+    this.#aliasMaximum = Math.min(topicAliasMaximum, limits.topicAliases);
     this.#keepAlive = timer.repeat(
       () => this.#guard(() => this.#checkAlive()),
-      Math.ceil(keepAlive / 2),
+      Math.ceil(this.#keepAliveMs / 2),
     );
     this.#options.onControl(message);
     if (this.#state === "connected") this.#options.onWritable(this.#writable);
@@ -286,6 +366,7 @@ export class MQTTClient implements MQTTClientLike {
           id: first.id,
           duplicate: first.duplicate,
           retain: first.retain,
+          properties: first.properties,
           more,
         }
       : { more };
@@ -294,9 +375,8 @@ export class MQTTClient implements MQTTClientLike {
 
   /** Every half keep-alive: ask for a sign of life, and give up after one and a half without any. */
   #checkAlive(): void {
-    const { clock, keepAlive } = this.#options;
-    const silentMs = clock.ticks() - this.#receivedAt;
-    if (silentMs >= keepAlive * 1.5) {
+    const silentMs = this.#options.clock.ticks() - this.#receivedAt;
+    if (silentMs >= this.#keepAliveMs * 1.5) {
       this.#fail(
         new AgentError("mqtt/keep-alive", `MQTT: nothing received for ${Math.round(silentMs)} ms`),
       );
@@ -319,19 +399,30 @@ export class MQTTClient implements MQTTClientLike {
   #fail(error: unknown): void {
     if (this.#state === "closed") return;
     const wasAsked = this.#state === "connecting" && isLost(error);
+    this.#sayWhy(error);
     this.close();
     // How AWS answers a certificate or policy it does not accept.
     const unanswered = () =>
       new AgentError("mqtt/unanswered", "MQTT: closed instead of a CONNACK", { cause: error });
     this.#options.onError(wasAsked ? unanswered() : error);
   }
+
+  /** MQTT 5: a server that broke the rules is told so, where there is room. Section 4.13.1 */
+  #sayWhy(error: unknown): void {
+    const isPacket = error instanceof AgentError && error.code === "mqtt/packet";
+    if (!isPacket || this.#state !== "connected" || this.#options.protocolVersion !== 5) return;
+    const farewell = Uint8Array.of(operation.DISCONNECT << 4, 2, protocolError, 0);
+    if (this.#owed > 0 || this.#writable < farewell.length) return;
+    try {
+      this.#socket!.write(farewell);
+    } catch (_closed) {
+      // The link ends either way.
+    }
+  }
 }
+
+const protocolError = 0x82;
 
 function isLost(error: unknown): boolean {
   return error instanceof AgentError && error.code === "connection/lost";
-}
-
-function reasonOf(cause: unknown): string {
-  if (cause instanceof Error) return cause.message;
-  return cause === undefined ? "closed by the peer" : String(cause);
 }

@@ -1,12 +1,10 @@
 // Performs what provisioning decides: saves the record first, then makes keys, asks, registers, adopts.
 import { createCertificateTopic, provisionTopic } from "../cloud/topics.js";
 import { AgentError } from "../errors.js";
-import type { Host, KeyValue } from "../host.js";
-import type { Session } from "../mqtt/session.js";
 import type { ClaimIdentity } from "../options.js";
-import type { Requests } from "../requests.js";
 import type { AgentStatus } from "../status.js";
 import { certificationRequest } from "../trust/csr.js";
+import type { Wiring } from "../wiring.js";
 import {
   certificateRequest,
   encodeRecord,
@@ -24,24 +22,14 @@ import {
   step,
 } from "./provisioning.js";
 
-export interface ProvisionerOptions {
-  readonly host: Host;
-  readonly store: KeyValue;
-  readonly claim: ClaimIdentity;
-  readonly requests: Requests;
-  readonly session: () => Session;
-  readonly emit: (status: AgentStatus) => void;
-  /** The own identity is ready: dial again with it. */
-  readonly onAdopt: () => void;
-  readonly onDrop: (error: AgentError) => void;
-}
-
 export class Provisioner {
-  readonly #options: ProvisionerOptions;
+  readonly #wiring: Wiring;
+  readonly #claim: ClaimIdentity;
   #record: ProvisioningRecord;
 
-  constructor(options: ProvisionerOptions) {
-    this.#options = options;
+  constructor(wiring: Wiring, claim: ClaimIdentity) {
+    this.#wiring = wiring;
+    this.#claim = claim;
     this.#record = this.#load();
   }
 
@@ -50,7 +38,7 @@ export class Provisioner {
   }
 
   #load(): ProvisioningRecord {
-    const { store, emit } = this.#options;
+    const { store } = this.#wiring;
     const stored = store.read("identity");
     if (!stored) return notProvisioned;
     try {
@@ -60,7 +48,7 @@ export class Provisioner {
       this.#attempt("identity.bad could not be kept", () =>
         store.write("identity.bad", new Uint8Array(stored)),
       );
-      emit({ type: "fault", error: error as AgentError });
+      this.#wiring.emit({ type: "fault", error: error as AgentError });
       return notProvisioned;
     }
   }
@@ -78,16 +66,16 @@ export class Provisioner {
   /** That an identity has proved itself can be found out again; everything else must be in flash before it is acted upon. */
   #save(record: ProvisioningRecord, event: ProvisioningEvent): void {
     try {
-      this.#options.store.write("identity", encodeRecord(record));
+      this.#wiring.store.write("identity", encodeRecord(record));
     } catch (cause) {
       const error = new AgentError("storage/write", "identity: not saved", { cause });
       if (event.type !== "held") throw error;
-      this.#options.emit({ type: "fault", error });
+      this.#wiring.emit({ type: "fault", error });
     }
   }
 
   #tell(event: ProvisioningEvent): void {
-    const { emit } = this.#options;
+    const emit = (status: AgentStatus) => this.#wiring.emit(status);
     if (event.type === "keyMade") emit({ type: "keyMade" });
     if (event.type === "certified") emit({ type: "certified", certificateId: event.certificateId });
     if (event.type === "registered") emit({ type: "registered", thingName: event.thingName });
@@ -95,7 +83,8 @@ export class Provisioner {
   }
 
   #perform(effect: ProvisioningEffect): void {
-    const { host, claim, onAdopt, onDrop } = this.#options;
+    const { host } = this.#wiring;
+    const claim = this.#claim;
     switch (effect.type) {
       case "makeKey":
         return this.event({ type: "keyMade", keyPair: host.crypto.generateKeyPair() });
@@ -108,11 +97,11 @@ export class Provisioner {
         return this.#request(provisionTopic(claim.template), request);
       }
       case "adopt":
-        return onAdopt();
+        return this.#wiring.adopt();
       case "forgetClaim":
         return this.#attempt("identity.forgetClaim threw", () => claim.forgetClaim?.());
       case "drop":
-        return onDrop(effect.error);
+        return this.#wiring.drop(effect.error);
     }
   }
 
@@ -121,7 +110,7 @@ export class Provisioner {
     try {
       work();
     } catch (cause) {
-      this.#options.emit({
+      this.#wiring.emit({
         type: "fault",
         error: new AgentError("agent/fault", message, { cause }),
       });
@@ -129,14 +118,14 @@ export class Provisioner {
   }
 
   #csr(): Uint8Array {
-    const { crypto, system } = this.#options.host;
+    const { crypto, system } = this.#wiring.host;
     const { privateKey, publicKey } = this.#record.keyPair!;
     return certificationRequest(system.id, publicKey, message => crypto.sign(privateKey, message));
   }
 
   #request(topic: string, payload: Uint8Array): void {
-    const { requests, session } = this.#options;
-    requests.send(session(), topic, payload, () => {
+    const { requests, session } = this.#wiring;
+    requests.send(session, topic, payload, () => {
       const error = new AgentError("provisioning/timeout", `${topic}: no answer`);
       this.event({ type: "rejected", error });
     });
@@ -144,10 +133,9 @@ export class Provisioner {
 
   /** A reply may come twice; only the one that is waited for counts. */
   onMessage(topic: string, payload: Uint8Array): void {
-    const { claim, requests } = this.#options;
-    const isRegister = topic.startsWith(provisionTopic(claim.template));
+    const isRegister = topic.startsWith(provisionTopic(this.#claim.template));
     if (this.#record.state !== (isRegister ? "certified" : "keyed")) return;
-    requests.answered();
+    this.#wiring.requests.answered();
     this.event(this.#parse(topic, payload, isRegister));
   }
 

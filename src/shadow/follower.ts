@@ -1,10 +1,7 @@
 // Performs what the shadow decides: saves the values first, then asks, reports and tells the product.
 import { shadowTopic } from "../cloud/topics.js";
 import { AgentError } from "../errors.js";
-import type { KeyValue } from "../host.js";
-import type { Session } from "../mqtt/session.js";
-import type { Requests } from "../requests.js";
-import type { AgentStatus } from "../status.js";
+import type { Wiring } from "../wiring.js";
 import {
   encodeValues,
   getRequest,
@@ -25,29 +22,22 @@ import {
   step,
 } from "./shadow.js";
 
-/** What a follower needs once the agent has started. */
-export interface FollowerWiring {
-  readonly store: KeyValue;
-  readonly requests: Requests;
-  readonly thingName: () => string;
-  readonly session: () => Session;
-  /** Starts every client token; tells the answers to this boot from those to the one before. */
-  readonly tokenPrefix: string;
-  readonly emit: (status: AgentStatus) => void;
-  readonly onDrop: (error: AgentError) => void;
+/** Who wants to know; the product's settings. */
+export interface SettingsListener {
+  onChange: ((changed: Values) => void) | undefined;
 }
 
 export class Follower {
   readonly #schema: Schema;
-  readonly #onChange: (changed: Values) => void;
-  #wiring: FollowerWiring | undefined;
+  /** Set by whoever made it. */
+  listener: SettingsListener | undefined;
+  #wiring: Wiring | undefined;
   #record: ShadowRecord;
   #clientToken: string | undefined;
   #tokens = 0;
 
-  constructor(schema: Schema, onChange: (changed: Values) => void) {
+  constructor(schema: Schema) {
     this.#schema = schema;
-    this.#onChange = onChange;
     this.#record = startingFrom(parseValues(undefined, schema));
   }
 
@@ -56,7 +46,7 @@ export class Follower {
   }
 
   /** The agent starts: what was stored comes into force. */
-  open(wiring: FollowerWiring): void {
+  open(wiring: Wiring): void {
     this.#wiring = wiring;
     const stored = wiring.store.read("settings");
     try {
@@ -69,7 +59,7 @@ export class Follower {
   }
 
   /** The product starts from its defaults: what differs from them is news to it. */
-  #tellStored(wiring: FollowerWiring): void {
+  #tellStored(wiring: Wiring): void {
     const stored: Record<string, Value> = {};
     for (const name of Object.keys(this.#schema)) {
       const value = this.values[name]!;
@@ -106,7 +96,7 @@ export class Follower {
     }
   }
 
-  #perform(effect: ShadowEffect, wiring: FollowerWiring): void {
+  #perform(effect: ShadowEffect, wiring: Wiring): void {
     switch (effect.type) {
       case "get":
         return this.#request("get", getRequest(this.#newToken(wiring)), wiring);
@@ -124,36 +114,36 @@ export class Follower {
       case "report":
         return wiring.emit({ type: "fault", error: effect.error });
       case "drop":
-        return wiring.onDrop(effect.error);
+        return wiring.drop(effect.error);
     }
   }
 
-  #request(operation: "get" | "update", payload: Uint8Array, wiring: FollowerWiring): void {
-    const topic = shadowTopic(wiring.thingName(), operation);
-    wiring.requests.send(wiring.session(), topic, payload, () => this.event({ type: "timeout" }));
+  #request(operation: "get" | "update", payload: Uint8Array, wiring: Wiring): void {
+    const topic = shadowTopic(wiring.thingName!, operation);
+    wiring.requests.send(wiring.session, topic, payload, () => this.event({ type: "timeout" }));
   }
 
-  #apply(changed: Values, wiring: FollowerWiring): void {
+  #apply(changed: Values, wiring: Wiring): void {
     wiring.emit({ type: "settings", changed, version: this.#record.version });
     this.#tell(changed, wiring);
   }
 
-  #tell(changed: Values, wiring: FollowerWiring): void {
+  #tell(changed: Values, wiring: Wiring): void {
     try {
-      this.#onChange(changed);
+      this.listener?.onChange?.(changed);
     } catch (cause) {
       const message = `settings.onChange threw for ${Object.keys(changed).join(", ")}`;
       wiring.emit({ type: "fault", error: new AgentError("agent/fault", message, { cause }) });
     }
   }
 
-  #newToken(wiring: FollowerWiring): string {
+  #newToken(wiring: Wiring): string {
     this.#clientToken = `${wiring.tokenPrefix}-${++this.#tokens}`;
     return this.#clientToken;
   }
 
   onMessage(topic: string, payload: Uint8Array): void {
-    const suffix = topic.slice(shadowTopic(this.#wiring!.thingName(), "").length);
+    const suffix = topic.slice(shadowTopic(this.#wiring!.thingName!, "").length);
     if (suffix === "update/delta") {
       // While the document is on its way a delta is old news, and what stands in it of no interest.
       if (this.#record.state !== "following") return;

@@ -1,0 +1,27 @@
+// What the parts of the agent ask of the whole.
+import type { AgentError } from "./errors.js";
+import type { Host, KeyValue } from "./host.js";
+import type { Session } from "./mqtt/session.js";
+import type { Requests } from "./requests.js";
+import type { AgentStatus } from "./status.js";
+
+/** Runs work that a host's callback started; an exception in it must not leave. */
+export interface Door {
+  enter(work: () => void): void;
+}
+
+export interface Wiring extends Door {
+  readonly host: Host;
+  readonly store: KeyValue;
+  readonly requests: Requests;
+  /** Of the identity that is connected, or was last. */
+  readonly session: Session;
+  readonly thingName: string | undefined;
+  /** Starts every client token; tells the answers to this boot from those to the one before. */
+  readonly tokenPrefix: string;
+  emit(status: AgentStatus): void;
+  /** Ends the link for a reason of a part's; it is dialed again after a backoff. */
+  drop(error: AgentError): void;
+  /** The own identity is ready: dial again with it. */
+  adopt(): void;
+}

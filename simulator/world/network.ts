@@ -27,6 +27,9 @@ export type Accept = (link: ServerLink, peer: ServerPeer) => ServerHandlers;
 /** Bytes a socket takes before the other end has read them. */
 const windowBytes = 4096;
 
+/** A server that answers, one that refuses the connection, one that is never heard of. */
+export type Fate = "open" | "refused" | "silent";
+
 export class Network {
   /** One way, in milliseconds. */
   latencyMs = 25;
@@ -39,6 +42,8 @@ export class Network {
   onSent: (bytes: Uint8Array) => void = () => undefined;
   /** Sees every dial. */
   onDial: (options: TLSSocketOptions) => void = () => undefined;
+  /** What becomes of a dial. */
+  fate: (options: TLSSocketOptions) => Fate = () => "open";
   /** Links ever opened, for a test to count dials. */
   dialed = 0;
 
@@ -53,7 +58,17 @@ export class Network {
 
   set isUp(isUp: boolean) {
     this.#isUp = isUp;
-    if (!isUp) for (const link of [...this.#links]) link.cut();
+    if (!isUp) this.cutAll();
+  }
+
+  /** Links that are open or being opened: a leak shows here. */
+  get open(): number {
+    return this.#links.size;
+  }
+
+  /** Breaks every link there is; new ones can be opened. */
+  cutAll(): void {
+    for (const link of [...this.#links]) link.cut();
   }
 
   /** The socket and resolver classes of one device; they fall silent when its power goes. */
@@ -102,9 +117,11 @@ export class Network {
       this.#links.delete(link),
     );
     this.#links.add(link);
+    const fate = this.fate(options);
+    if (fate === "silent") return link;
     // TCP takes one round trip, TLS 1.3 another.
     this.#clock.set(
-      () => (this.#isUp ? link.connect(this.#accept) : link.cut()),
+      () => (this.#isUp && fate === "open" ? link.connect(this.#accept) : link.cut()),
       this.latencyMs * 4,
     );
     return link;
@@ -122,6 +139,7 @@ class Link {
   #unread = 0;
   #inFlight = 0;
   #isOpen = true;
+  #isBroken = false;
 
   constructor(
     options: TLSSocketOptions,
@@ -171,14 +189,17 @@ class Link {
       throw new Error(`socket: ${bytes.length} bytes are more than announced`);
     const copy = bytes.slice();
     this.#inFlight += copy.length;
-    this.#later(() => {
-      this.#server?.receive(copy);
+    const server = this.#server;
+    // What was written before an orderly close still arrives; what was under way when the link broke does not.
+    this.#clock.set(() => {
+      if (this.#isBroken || !this.#power.isOn) return;
+      server?.receive(copy);
       // The window opens when the acknowledgement is back.
       this.#later(() => {
         this.#inFlight -= copy.length;
         if (this.#isAlive()) this.#options.onWritable?.(windowBytes - this.#inFlight);
       });
-    });
+    }, this.#latencyMs);
     return windowBytes - this.#inFlight;
   }
 
@@ -191,6 +212,7 @@ class Link {
   cut(): void {
     if (!this.#isOpen) return;
     const wasAlive = this.#isAlive();
+    this.#isBroken = true;
     this.#end();
     if (wasAlive) this.#clock.set(() => this.#options.onError?.(new Error("link cut")), 0);
   }

@@ -132,6 +132,8 @@ export interface ConnectionHost {
   open(connection: Connection, request: ConnectRequest): { session: Session; present: boolean };
   /** After CONNACK: what was stored goes out. */
   opened(connection: Connection, request: ConnectRequest, present: boolean): void;
+  /** Whether the quotas of shared subscriptions leave room for this filter; others always have. */
+  hasRoom(filter: string): boolean;
   /** @param sendRetained whether a retained message goes out at once */
   subscribe(connection: Connection, filter: string, grant: Grant, sendRetained: boolean): void;
   unsubscribe(connection: Connection, filter: string): void;

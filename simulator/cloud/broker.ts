@@ -18,6 +18,7 @@ import { type BrokerLimits, brokerLimits } from "./limits.js";
 import { Presence } from "./presence.js";
 import type { Identity } from "./registry.js";
 import { isExpired, type Message, Session } from "./session.js";
+import { SharedSubscriptions, type ShareGroup, sharedFilter } from "./shared.js";
 import { type Grant, hasWildcard, TopicTree } from "./topics.js";
 
 interface StoredSession {
@@ -41,6 +42,7 @@ export class Broker {
   /** Also those that have not sent CONNECT yet. */
   readonly #connections = new Set<Connection>();
   readonly #tree = new TopicTree<StoredSession>();
+  readonly #shared: SharedSubscriptions<StoredSession>;
   readonly #retained = new Map<string, Message>();
   readonly #presence: Presence;
   readonly #host: ConnectionHost;
@@ -48,6 +50,7 @@ export class Broker {
   constructor(options: BrokerOptions) {
     this.#options = options;
     this.#limits = { ...brokerLimits, ...options.limits };
+    this.#shared = new SharedSubscriptions(this.#limits);
     this.#presence = new Presence(options, this.#limits, (topic, payload) =>
       this.publish({ topic, payload, qos: 0, retain: false }),
     );
@@ -73,6 +76,7 @@ export class Broker {
       if (noLocal && entry.session.clientId === from) continue;
       this.#deliver(entry, qos < live.qos ? { ...live, qos } : live);
     }
+    for (const group of this.#shared.match(message.topic)) this.#share(group, live);
   }
 
   /** Client ids of the open connections. */
@@ -131,6 +135,7 @@ export class Broker {
       newClientId: () => randomHex(this.#options.random, 16),
       open: (connection, request) => this.#open(connection, request),
       opened: (connection, request, present) => this.#opened(connection, request, present),
+      hasRoom: filter => sharedFilter(filter) === undefined || this.#shared.hasRoom(filter),
       subscribe: (connection, filter, grant, sendRetained) =>
         this.#subscribe(connection, filter, grant, sendRetained),
       unsubscribe: (connection, filter) => this.#unsubscribe(connection, filter),
@@ -182,6 +187,7 @@ export class Broker {
     });
     this.#presence.connected(connection);
     connection.pump();
+    this.#fetchShared(connection);
   }
 
   #entryOf(connection: Connection): StoredSession | undefined {
@@ -193,6 +199,11 @@ export class Broker {
     const entry = this.#entryOf(connection);
     if (entry === undefined) return;
     entry.session.subscriptions.set(filter, grant);
+    const shared = sharedFilter(filter);
+    if (shared !== undefined) {
+      // Shared subscriptions get no retained messages ("mqtt").
+      return this.#fetch(this.#shared.join(shared, entry, grant), entry);
+    }
     this.#tree.add(filter, entry, grant);
     if (!sendRetained) return;
     // Retained messages go to a filter that is their exact topic, never to a wildcard ("mqtt").
@@ -204,7 +215,7 @@ export class Broker {
   #unsubscribe(connection: Connection, filter: string): void {
     const entry = this.#entryOf(connection);
     if (entry === undefined || !entry.session.subscriptions.delete(filter)) return;
-    this.#tree.remove(filter, entry);
+    this.#leave(entry, filter);
   }
 
   #fromClient(connection: Connection, message: Message): PublishVerdict {
@@ -215,9 +226,58 @@ export class Broker {
     return "accepted";
   }
 
+  #leave(entry: StoredSession, filter: string): void {
+    const shared = sharedFilter(filter);
+    if (shared === undefined) this.#tree.remove(filter, entry);
+    else this.#shared.leave(shared, entry);
+  }
+
+  /** To one member that is there, by chance; else QoS 1 waits when a persistent session is a member ("mqtt"). */
+  #share(group: ShareGroup<StoredSession>, message: Message): void {
+    const present = [...group.members].filter(([{ connection }]) => connection !== undefined);
+    const [chance = 0] = this.#options.random(1);
+    const chosen = present[Math.floor((chance / 256) * present.length)];
+    if (chosen !== undefined) return this.#deliverShared(group, chosen, message);
+    if (message.qos === 1) group.enqueue(message, this.#options.clock.now());
+  }
+
+  /** Assumed: Receive is granted by the topic alone or behind its share; AWS's own examples name both. */
+  #deliverShared(
+    { name }: ShareGroup<StoredSession>,
+    [entry, { qos }]: readonly [StoredSession, Grant],
+    message: Message,
+  ): void {
+    const granted: Message = qos < message.qos ? { ...message, qos } : message;
+    const { identity } = entry;
+    const { topic } = message;
+    if (identity.allows("iot:Receive", `topic/$share/${name}/${topic}`)) this.#hand(entry, granted);
+    else this.#deliver(entry, granted);
+  }
+
+  /** What waited for any member of the groups this client is in. */
+  #fetchShared(connection: Connection): void {
+    const entry = this.#entryOf(connection);
+    for (const filter of entry?.session.subscriptions.keys() ?? []) {
+      const group = this.#shared.get(filter);
+      if (group !== undefined && entry !== undefined) this.#fetch(group, entry);
+    }
+  }
+
+  #fetch(group: ShareGroup<StoredSession>, entry: StoredSession): void {
+    const grant = group.members.get(entry);
+    if (grant === undefined) return;
+    for (const message of group.drain(this.#options.clock.now())) {
+      this.#deliverShared(group, [entry, grant], message);
+    }
+  }
+
   #deliver(entry: StoredSession, message: Message): void {
     // Denied Receive: not delivered, the connection stays ("iot-policy-actions").
     if (!entry.identity.allows("iot:Receive", `topic/${message.topic}`)) return;
+    this.#hand(entry, message);
+  }
+
+  #hand(entry: StoredSession, message: Message): void {
     if (message.qos === 0) return void entry.connection?.sendMessage(message);
     entry.session.enqueue(message);
     entry.connection?.pump();
@@ -277,7 +337,7 @@ export class Broker {
 
   #forget(entry: StoredSession): void {
     this.#cancelExpiry(entry);
-    for (const filter of entry.session.subscriptions.keys()) this.#tree.remove(filter, entry);
+    for (const filter of entry.session.subscriptions.keys()) this.#leave(entry, filter);
     const { clientId } = entry.session;
     if (this.#sessions.get(clientId) === entry) this.#sessions.delete(clientId);
   }

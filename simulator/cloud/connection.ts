@@ -395,9 +395,10 @@ export class Connection implements Acceptor, Client {
     const existing = this.#session?.subscriptions;
     if (existing?.has(filter)) return undefined;
     fresh.add(filter);
-    if ((existing?.size ?? 0) + fresh.size <= limits.subscriptionsPerConnection) return undefined;
+    const count = (existing?.size ?? 0) + fresh.size;
+    if (count <= limits.subscriptionsPerConnection && this.#host.hasRoom(filter)) return undefined;
     fresh.delete(filter);
-    const detail = `more than ${limits.subscriptionsPerConnection} subscriptions`;
+    const detail = `no room for another subscription to ${filter}`;
     return { code: reason.quotaExceeded, reason: "CLIENT_ERROR", detail };
   }
 

@@ -29,13 +29,17 @@ export const brokerLimits = Object.freeze({
   contentTypeBytes: 256,
   messageExpiryMinSeconds: 1,
   messageExpiryMaxSeconds: 604_800,
+  shareNameCharacters: 128,
+  /** Shared subscription groups per account, and subscribers of each. */
+  shareGroups: 100,
+  shareMembers: 100,
   keepAliveMinSeconds: 30,
   keepAliveMaxSeconds: 1200,
   /** The account's: what MQTT 3.1.1 gets, and the most that MQTT 5 gets. */
   sessionExpiryMs: 3_600_000,
-  /** Assumed: stored QoS 1 messages per session; the newest is dropped when full. */
+  /** Assumed: stored QoS 1 messages per session or share group; the newest is dropped when full. */
   queuedMessages: 1000,
-  /** Assumed: bytes of stored QoS 1 messages per session, payloads and properties. */
+  /** Assumed: bytes of stored QoS 1 messages per session or share group, payloads and properties. */
   queuedBytes: 4_194_304,
   /** Assumed: time from accept to CONNECT. */
   connectTimeoutMs: 30_000,

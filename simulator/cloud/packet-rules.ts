@@ -6,6 +6,7 @@ import type { BrokerLimits } from "./limits.js";
 import type { Properties } from "./properties.js";
 import { type Fault, MalformedPacket, reason } from "./reasons.js";
 import type { Message, MessageProperties } from "./session.js";
+import { isShareName, sharedFilter } from "./shared.js";
 import { isText, isTopicFilter, isTopicName, isWithinLimits } from "./topics.js";
 
 /** At most 128 bytes, not starting with `$`; empty ones are for MQTT 5 only (assumed for 3.1.1). */
@@ -128,6 +129,10 @@ export function checkSubscribe(packet: ISubscribePacket, properties: Properties)
   if (packet.subscriptions.some(({ qos }) => qos > 1)) {
     throw new MalformedPacket("SUBSCRIBE with QoS 2", reason.qosNotSupported);
   }
+  // MQTT 5 3.8.3.1
+  if (packet.subscriptions.some(({ topic, nl }) => nl && sharedFilter(topic) !== undefined)) {
+    throw new MalformedPacket("no-local on a shared subscription", reason.protocolError);
+  }
 }
 
 /** The quota page says that the whole request is rejected; the code, and closing in MQTT 3.1.1, are assumed. */
@@ -138,9 +143,13 @@ export function requestFault(packet: ISubscribePacket, limits: BrokerLimits): Fa
 }
 
 /** Answering an ill-formed filter like one that is not accepted is assumed. */
-export function filterFault(filter: string, limits: BrokerLimits): Fault | undefined {
-  if (!isTopicFilter(filter)) {
-    return fault(reason.filterInvalid, `"${filter}" is not a topic filter`);
+export function filterFault(text: string, limits: BrokerLimits): Fault | undefined {
+  const shared = sharedFilter(text);
+  // The share name and its slashes do not count towards the limits of the filter ("mqtt").
+  const filter = shared?.filter ?? text;
+  const isNamed = shared === undefined || isShareName(shared.group, limits);
+  if (!isNamed || !isTopicFilter(filter)) {
+    return fault(reason.filterInvalid, `"${text}" is not a topic filter`);
   }
   if (!isWithinLimits(filter, limits)) return fault(reason.filterInvalid, tooLong(filter, limits));
   return undefined;

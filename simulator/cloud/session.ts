@@ -103,7 +103,7 @@ export class Session {
 }
 
 /** Characters count as bytes here: it bounds memory, not the wire. */
-function sizeOf({ payload, properties }: Message): number {
+export function sizeOf({ payload, properties }: Message): number {
   if (properties === undefined) return payload.length;
   const { contentType = "", responseTopic = "", correlationData, userProperties } = properties;
   const pairs = userProperties.reduce((sum, [name, value]) => sum + name.length + value.length, 0);

@@ -2,6 +2,7 @@
 import { Bridge } from "../../hosts/xs/bridge.js";
 import { createCrypto } from "../../hosts/xs/crypto.js";
 import { outcomeOf, outcomesOfMutants, type Vector } from "./judge.js";
+import { readingsOfKeys } from "./key-judge.js";
 import type { Range } from "./mutants.js";
 import {
   readingsOfMutants,
@@ -23,6 +24,7 @@ const revive = (_: string, value: unknown) => {
 
 let vector: Vector | undefined;
 let signature: SignatureVector | undefined;
+let key: Uint8Array | undefined;
 bridge.on("start", () => {
   const crypto = createCrypto(bridge);
   bridge.on("vector", ([text]) => {
@@ -40,6 +42,13 @@ bridge.on("start", () => {
   });
   bridge.on("signature mutants", ([range]) => {
     bridge.event("outcome", verdictsOfMutants(signature!, crypto, range as Range));
+  });
+  bridge.on("key", ([text]) => {
+    key = JSON.parse(text as string, revive) as Uint8Array;
+    bridge.event("outcome", key.length);
+  });
+  bridge.on("key mutants", ([range]) => {
+    bridge.event("outcome", readingsOfKeys(key!, range as Range));
   });
   bridge.on("signature readings", ([range]) => {
     bridge.event("outcome", readingsOfMutants(signature!, range as Range));

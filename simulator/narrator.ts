@@ -30,13 +30,15 @@ export function lineOfStatus(status: AgentStatus): Line | undefined {
   switch (status.type) {
     case "keyMade":
       return milestone("made its own P-256 key");
+    case "waiting":
+      return plain(`dials in ${status.inMs} ms: the power has just come back`);
     case "connecting":
       return plain(
         `connecting with ${status.as === "claim" ? "the claim" : "its own certificate"}, attempt ${status.attempt}`,
       );
     case "online":
       return milestone(
-        `online as ${status.clientId} with ${status.as === "claim" ? "the claim" : "its own certificate"}`,
+        `online as ${status.clientId} with ${status.as === "claim" ? "the claim" : "its own certificate"}, MQTT ${status.protocolVersion === 5 ? "5" : "3.1.1"}`,
       );
     case "offline":
       return trouble(`offline: ${status.error.message}; dials again in ${status.retryInMs} ms`);
@@ -54,6 +56,10 @@ export function lineOfStatus(status: AgentStatus): Line | undefined {
       return trouble(`desired ${status.name} ${status.reason}: refused`);
     case "telemetry":
       return plain(`telemetry "${status.channel}" acknowledged, ${status.byteLength} bytes`);
+    case "telemetryRefused":
+      return trouble(`telemetry "${status.channel}" refused: ${status.error.message}`);
+    case "moved":
+      return milestone(`moved to ${status.endpoint}:${status.port}`);
     case "fault":
       return trouble(`${status.error.code}: ${status.error.message}`);
     case "stopped":

@@ -11,9 +11,10 @@ export const dns: Provider<ResolverConstructor> = Object.freeze({
     /** `lookup` answers a literal with itself, later like the others. */
     resolve(options: ResolveOptions): void {
       const { host } = options;
-      lookup(host, { order: "ipv4first" }, (cause, address) => {
+      lookup(host, { order: "ipv4first", all: true }, (cause, found) => {
         if (this.#closed) return;
-        if (cause === null) options.onResolved(host, address);
+        const [first, ...others] = found?.map(({ address }) => address) ?? [];
+        if (first !== undefined) options.onResolved(host, first, others);
         else options.onError(host, unresolved(host, cause));
       });
     }
@@ -24,6 +25,7 @@ export const dns: Provider<ResolverConstructor> = Object.freeze({
   },
 });
 
-function unresolved(host: string, cause: Error): AgentError {
-  return new AgentError("connection/resolve", `dns: ${host}: ${cause.message}`, { cause });
+function unresolved(host: string, cause: Error | null): AgentError {
+  const reason = cause?.message ?? "no address";
+  return new AgentError("connection/resolve", `dns: ${host}: ${reason}`, { cause });
 }

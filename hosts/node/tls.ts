@@ -3,7 +3,7 @@
 import { createPrivateKey, sign, verify, X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import * as nodeTLS from "node:tls";
-import { AgentError } from "../../src/errors.js";
+import { AgentError, type ErrorCode } from "../../src/errors.js";
 import type {
   Provider,
   SecureOptions,
@@ -20,6 +20,10 @@ const windowBytes = 16 * 1024;
 const highWaterBytes = 64 * 1024;
 /** How long what was written may take to leave after `close`. */
 const lingerMs = 2000;
+
+/** Alerts by which a server refuses a client's certificate. RFC 5246 7.2.2, RFC 8446 6.2 */
+const aboutClient =
+  /ALERT_(BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_(REVOKED|EXPIRED|UNKNOWN|REQUIRED)|UNKNOWN_CA|ACCESS_DENIED|HANDSHAKE_FAILURE)$/;
 
 export const tls: Provider<TLSSocketConstructor> = Object.freeze({
   io: class NodeTLSSocket implements TLSSocket {
@@ -122,9 +126,16 @@ export const tls: Provider<TLSSocketConstructor> = Object.freeze({
       if (this.#closed || this.#over) return;
       this.#over = true;
       const reason = cause?.message ?? (this.#ready ? "closed by the peer" : "refused");
-      this.#options.onError?.(
-        new AgentError("connection/lost", `tls: ${this.#name}: ${reason}`, { cause }),
-      );
+      const message = `tls: ${this.#name}: ${reason}`;
+      this.#options.onError?.(new AgentError(this.#codeOf(cause), message, { cause }));
+    }
+
+    #codeOf(cause: Error | undefined): ErrorCode {
+      if (cause === undefined) return "connection/lost";
+      // Set by Node when the chain or the name was not believed, whoever has said so.
+      if (this.#socket.authorizationError) return "connection/untrusted";
+      const { code = "" } = cause as NodeJS.ErrnoException;
+      return aboutClient.test(code) ? "connection/refused" : "connection/lost";
     }
   },
 });

@@ -10,8 +10,8 @@ export function createDns(bridge: Bridge): Provider<ResolverConstructor> {
     waiting.delete(id);
     return found;
   };
-  bridge.on("dns.resolved", ([id, host, address]) =>
-    take(id as number)?.onResolved(host as string, address as string),
+  bridge.on("dns.resolved", ([id, host, address, ...others]) =>
+    take(id as number)?.onResolved(host as string, address as string, others as string[]),
   );
   bridge.on("dns.error", ([id, host, error]) =>
     take(id as number)?.onError(host as string, toError(error as string[])),

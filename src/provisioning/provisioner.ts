@@ -154,7 +154,7 @@ export class Provisioner {
 
   /** The link as the own identity ended before the identity had ever held a session. */
   onLost(error: AgentError): void {
-    const isAnswer = error.code === "mqtt/refused" || error.code === "mqtt/unanswered";
+    const isAnswer = error.kind === "refused" || error.code === "mqtt/unanswered";
     if (this.#record.state === "registered" && isAnswer) this.event({ type: "rejected", error });
   }
 }

@@ -141,7 +141,8 @@ export class Requests {
     this.#resolvers.set(id, resolver);
     resolver.resolve({
       host,
-      onResolved: (name, address) => post(["dns.resolved", id, name, address]),
+      onResolved: (name, address, others = []) =>
+        post(["dns.resolved", id, name, address, ...others]),
       onError: (name, error) => post(["dns.error", id, name, errorParts(error)]),
     });
     return {};

@@ -31,7 +31,7 @@ async function serve(t: ExecutionContext, { key }: Party, chain: readonly Uint8A
 }
 
 /** @returns what the host reports; undefined when it opens. */
-function open(port: number, now = Date.now()): Promise<unknown> {
+function open(port: number, now = Date.now(), { staysOpen = false } = {}): Promise<unknown> {
   return new Promise(resolve => {
     const end = (error?: unknown) => {
       socket.close();
@@ -49,7 +49,7 @@ function open(port: number, now = Date.now()): Promise<unknown> {
       host: name,
       port,
       secure,
-      onWritable: () => end(),
+      onWritable: () => (staysOpen ? undefined : end()),
       onError: end,
     });
   });
@@ -80,7 +80,7 @@ test("trust in TLS on Node: a key that OpenSSL takes and we do not", async t => 
   const port = await serve(t, server, [certificate({ issuer: root, subject: server, extensions })]);
   await t.notThrowsAsync(openOnOpenSSL(port));
   const error = await open(port);
-  t.true(error instanceof AgentError && error.code === "connection/lost");
+  t.true(error instanceof AgentError && error.code === "connection/untrusted");
   const { cause } = error as AgentError;
   t.true(cause instanceof AgentError && cause.code === "trust/algorithm", String(cause));
 });
@@ -94,5 +94,30 @@ test("trust in TLS on Node: dates are judged at the time that is handed in", asy
   ] as const) {
     const { cause } = (await open(port, now)) as AgentError;
     t.is((cause as AgentError).code, code, String(now));
+  }
+});
+
+test("trust in TLS on Node: a server that is not believed and one that refuses the client are told apart", async t => {
+  const server = party("server");
+  const other = party("other");
+  const stranger = certificate({ issuer: other, subject: server, extensions });
+  const unknown = (await open(await serve(t, server, [stranger]))) as AgentError;
+  t.is(unknown.code, "connection/untrusted");
+  const leaf = certificate({ issuer: root, subject: server, extensions });
+  for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
+    const demanding = createServer({
+      key: server.key.export({ type: "pkcs8", format: "pem" }),
+      cert: toPem(leaf, "CERTIFICATE"),
+      ca: toPem(anchor, "CERTIFICATE"),
+      requestCert: true,
+      rejectUnauthorized: true,
+      maxVersion,
+    });
+    demanding.listen(0, "127.0.0.1");
+    await once(demanding, "listening");
+    t.teardown(() => demanding.close());
+    const { port } = demanding.address() as AddressInfo;
+    const error = (await open(port, Date.now(), { staysOpen: true })) as AgentError;
+    t.is(error.code, "connection/refused", `${maxVersion}: ${error.message}`);
   }
 });

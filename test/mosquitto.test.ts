@@ -113,64 +113,96 @@ class Listener {
 }
 
 const withMosquitto = isInstalled ? test : test.skip;
-withMosquitto(
-  "the agent connects to mosquitto with mutual TLS, subscribes, publishes and follows its shadow",
-  async t => {
-    t.timeout(30_000, "mosquitto, the agent or a client of mosquitto's is silent");
-    const directory = await mkdtemp(join(tmpdir(), "skerry-mosquitto-"));
-    t.teardown(() => rm(directory, { recursive: true, force: true }));
-    const store = await Store.open({ schemas: {}, onFailure: error => t.fail(error.message) });
-    const authority = await Authority.open({
-      store,
-      clock: systemClock,
-      random: systemRandom,
-      serverNames: [],
-    });
-    const { port, broker } = await startMosquitto(directory, authority);
-    t.teardown(() => broker.kill());
-    const tools = { directory, port };
-    const listener = new Listener(tools, [
-      "dt/#",
-      "$aws/things/node-1/shadow/get",
-      "$aws/things/node-1/shadow/update",
-    ]);
-    t.teardown(() => listener.close());
-    await listener.line(/Subscribed/);
+const versions = [
+  { name: "MQTT 5, by itself", mqtt: {}, expected: 5 },
+  { name: "MQTT 5", mqtt: { protocolVersion: 5 }, expected: 5 },
+  { name: "MQTT 3.1.1", mqtt: { protocolVersion: 4 }, expected: 4 },
+] as const;
+for (const { name, mqtt, expected } of versions) {
+  withMosquitto(
+    `${name}: the agent and mosquitto, mutual TLS, shadow, telemetry, session and will`,
+    async t => {
+      t.timeout(30_000, "mosquitto, the agent or a client of mosquitto's is silent");
+      const directory = await mkdtemp(join(tmpdir(), "skerry-mosquitto-"));
+      t.teardown(() => rm(directory, { recursive: true, force: true }));
+      const store = await Store.open({ schemas: {}, onFailure: error => t.fail(error.message) });
+      const authority = await Authority.open({
+        store,
+        clock: systemClock,
+        random: systemRandom,
+        serverNames: [],
+      });
+      const { port, broker } = await startMosquitto(directory, authority);
+      t.teardown(() => broker.kill());
+      const tools = { directory, port };
+      const listener = new Listener(tools, [
+        "dt/#",
+        "status/#",
+        "$aws/things/node-1/shadow/get",
+        "$aws/things/node-1/shadow/update",
+      ]);
+      t.teardown(() => listener.close());
+      await listener.line(/Subscribed/);
 
-    let onStopped = () => {};
-    const agent = new Agent({
-      host: createHost({ directory: join(directory, "device"), id: "node-1" }),
-      endpoint: "localhost",
-      port,
-      trustAnchors: [authority.trustAnchor],
-      identity: { thingName: "node-1", ...authority.claim },
-      onStatus: (status: AgentStatus) => {
-        t.not(status.type, "fault");
-        if (status.type === "stopped") onStopped();
-      },
-    });
-    const settings = agent.settings({ seconds: { type: "integer", min: 1, max: 60, default: 5 } });
-    agent.telemetry.send("climate", { temperature: 21.5 });
-    agent.start();
+      let onStopped = () => {};
+      const sessions: boolean[] = [];
+      const agent = new Agent({
+        host: createHost({ directory: join(directory, "device"), id: "node-1" }),
+        endpoint: "localhost",
+        port,
+        trustAnchors: [authority.trustAnchor],
+        identity: { thingName: "node-1", ...authority.claim },
+        mqtt: { ...mqtt, will: { topic: "status/{thing}", message: "gone", QoS: 1 } },
+        onStatus: (status: AgentStatus) => {
+          t.not(status.type, "fault");
+          if (status.type === "stopped") onStopped();
+          if (status.type === "online") {
+            t.is(status.protocolVersion, expected);
+            sessions.push(status.sessionPresent);
+          }
+        },
+      });
+      const settings = agent.settings({
+        seconds: { type: "integer", min: 1, max: 60, default: 5 },
+      });
+      agent.telemetry.send("climate", { temperature: 21.5 });
+      agent.start();
 
-    t.regex(await listener.line(/dt\/node-1\/climate (.*)/), /"temperature":21.5/);
-    const clientToken = await listener.line(/shadow\/get \{"clientToken":"([^"]+)"\}/);
-    // Answers as the shadow service would: mosquitto only carries.
-    const answer = JSON.stringify({ state: { desired: { seconds: 9 } }, version: 3, clientToken });
-    spawnSync("mosquitto_pub", [
-      ...argumentsOf(tools),
-      "-t",
-      "$aws/things/node-1/shadow/get/accepted",
-      "-m",
-      answer,
-    ]);
-    t.regex(await listener.line(/shadow\/update (.*)/), /"reported":\{"seconds":9\}/);
-    t.is(settings.values.seconds, 9);
+      t.regex(await listener.line(/dt\/node-1\/climate (.*)/), /"temperature":21.5/);
+      const clientToken = await listener.line(/shadow\/get \{"clientToken":"([^"]+)"\}/);
+      // Answers as the shadow service would: mosquitto only carries.
+      const answer = JSON.stringify({
+        state: { desired: { seconds: 9 } },
+        version: 3,
+        clientToken,
+      });
+      spawnSync("mosquitto_pub", [
+        ...argumentsOf(tools),
+        "-t",
+        "$aws/things/node-1/shadow/get/accepted",
+        "-m",
+        answer,
+      ]);
+      t.regex(await listener.line(/shadow\/update (.*)/), /"reported":\{"seconds":9\}/);
+      t.is(settings.values.seconds, 9);
 
-    const stopped = new Promise<void>(resolve => {
-      onStopped = resolve;
-    });
-    agent.stop();
-    await stopped;
-  },
-);
+      const stop = async () => {
+        const stopped = new Promise<void>(resolve => {
+          onStopped = resolve;
+        });
+        agent.stop();
+        await stopped;
+      };
+      await stop();
+      agent.start();
+      agent.telemetry.send("climate", { temperature: 22 });
+      await listener.line(/dt\/node-1\/climate (.*22.*)/);
+      // Taken over by another client of its name: the will speaks for it.
+      const other = ["-i", "node-1", "-t", "other", "-m", "x"];
+      spawnSync("mosquitto_pub", [...argumentsOf(tools), ...other]);
+      await listener.line(/status\/node-1 gone/);
+      t.deepEqual(sessions, [false, true]);
+      await stop();
+    },
+  );
+}

@@ -1,6 +1,6 @@
 // Performs what provisioning decides: saves the record first, then makes keys, asks, registers, adopts.
 import { createCertificateTopic, provisionTopic } from "../cloud/topics.js";
-import { AgentError } from "../errors.js";
+import { AgentError, type ErrorCode } from "../errors.js";
 import type { ClaimIdentity } from "../options.js";
 import type { AgentStatus } from "../status.js";
 import { certificationRequest } from "../trust/csr.js";
@@ -21,6 +21,13 @@ import {
   type ProvisioningRecord,
   step,
 } from "./provisioning.js";
+
+/** How a server turns a certificate away. */
+const refusals: readonly ErrorCode[] = Object.freeze([
+  "connection/refused",
+  "mqtt/refused",
+  "mqtt/unanswered",
+]);
 
 export class Provisioner {
   readonly #wiring: Wiring;
@@ -154,7 +161,7 @@ export class Provisioner {
 
   /** The link as the own identity ended before the identity had ever held a session. */
   onLost(error: AgentError): void {
-    const isAnswer = error.kind === "refused" || error.code === "mqtt/unanswered";
+    const isAnswer = refusals.includes(error.code);
     if (this.#record.state === "registered" && isAnswer) this.event({ type: "rejected", error });
   }
 }

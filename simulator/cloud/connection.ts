@@ -6,11 +6,10 @@ import type {
   IDisconnectPacket,
   IPublishPacket,
   ISubscribePacket,
-  ISubscription,
   IUnsubscribePacket,
-  Packet,
 } from "mqtt-packet";
 import { InboundAliases } from "./aliases.js";
+import { Answers } from "./answers.js";
 import type {
   Acceptor,
   Client,
@@ -20,26 +19,17 @@ import type {
   Peer,
   RefusalReason,
 } from "./broker-types.js";
-import { type ConnectRequest, connackProperties, readConnect, type Will } from "./connect-rules.js";
+import { type ConnectRequest, readConnect, type Will } from "./connect-rules.js";
 import { messageOf } from "./errors.js";
 import {
   type Decoded,
-  encode,
   FrameReader,
   PacketDecoder,
   type ProtocolVersion,
   packetIdOf,
-  UnsupportedVersion,
 } from "./frames.js";
 import { Outbound } from "./outbound.js";
-import {
-  checkPublish,
-  checkSubscribe,
-  filterFault,
-  messageFault,
-  requestFault,
-  toMessage,
-} from "./packet-rules.js";
+import { checkPublish, messageFault, toMessage } from "./packet-rules.js";
 import type { Properties } from "./properties.js";
 import {
   ConnectRefused,
@@ -48,11 +38,11 @@ import {
   type Fault,
   MalformedPacket,
   reason,
-  reasonString,
-  returnCode,
 } from "./reasons.js";
 import type { Identity } from "./registry.js";
 import type { Message, Session } from "./session.js";
+import { Silence } from "./silence.js";
+import { filterFault, type Judged, judgeSubscribe } from "./subscribe-rules.js";
 
 export class Connection implements Acceptor, Client {
   readonly peer: Peer;
@@ -61,17 +51,14 @@ export class Connection implements Acceptor, Client {
   readonly #reader: FrameReader;
   readonly #decoder = new PacketDecoder();
   readonly #aliases: InboundAliases;
+  readonly #answers: Answers;
+  readonly #silence: Silence;
   #state: "connecting" | "open" | "closed" = "connecting";
   #identity: Identity | undefined;
   #session: Session | undefined;
   #outbound: Outbound | undefined;
   #clientId: string | undefined;
   #will: Will | undefined;
-  /** MQTT 5: whether the client wants to read why; it does unless it says otherwise. */
-  #wantsReasons = true;
-  #keepAliveMs: number;
-  #heardAt: number;
-  #timer: object | undefined;
   #inbox: Uint8Array[] | undefined;
   #inboxBytes = 0;
 
@@ -79,11 +66,12 @@ export class Connection implements Acceptor, Client {
     this.#host = host;
     this.#link = link;
     this.peer = peer;
+    this.#answers = new Answers(link);
     this.#reader = new FrameReader(host.limits.packetBytes);
     this.#aliases = new InboundAliases(host.limits.topicAliases);
-    this.#keepAliveMs = host.limits.connectTimeoutMs;
-    this.#heardAt = host.clock.now();
-    this.#watch(this.#keepAliveMs);
+    const { clock, timer, limits } = host;
+    const onSilent = (): void => this.close("MQTT_KEEP_ALIVE_TIMEOUT", "");
+    this.#silence = new Silence({ clock, timer, onSilent }, limits.connectTimeoutMs);
   }
 
   get clientId(): string {
@@ -169,23 +157,11 @@ export class Connection implements Acceptor, Client {
     if (this.#state === "closed") return;
     const wasOpen = this.#state === "open";
     this.#state = "closed";
-    if (this.#timer !== undefined) this.#host.timer.clear(this.#timer);
-    if (wasOpen && code !== undefined) this.#sayGoodbye(code, detail);
+    this.#silence.stop();
+    if (wasOpen && code !== undefined) this.#answers.disconnect(code, detail);
     cut();
     if (wasOpen) this.#host.ended(this, why, detail);
     else this.#host.refused(this, refusalOf(why, detail), detail);
-  }
-
-  /** A server's DISCONNECT is new in MQTT 5. */
-  #sayGoodbye(code: number, detail: string): void {
-    if (this.#version !== 5) return;
-    const properties = this.#explained(detail);
-    this.#link.write(encode({ cmd: "disconnect", reasonCode: code, ...properties }, 5));
-  }
-
-  #explained(detail: string): { properties?: { reasonString: string } } {
-    if (!this.#wantsReasons || detail === "") return {};
-    return { properties: { reasonString: reasonString(detail) } };
   }
 
   /** An in-memory peer may answer from inside our write: its bytes wait for their turn. */
@@ -220,7 +196,7 @@ export class Connection implements Acceptor, Client {
   }
 
   #handle(decoded: Decoded): void {
-    this.#heardAt = this.#host.clock.now();
+    this.#silence.heard();
     const { packet, own } = decoded;
     switch (packet.cmd) {
       case "connect":
@@ -235,7 +211,7 @@ export class Connection implements Acceptor, Client {
       case "unsubscribe":
         return this.#unsubscribe(packet);
       case "pingreq":
-        return this.#write({ cmd: "pingresp" });
+        return this.#answers.pingresp();
       case "disconnect":
         return this.#disconnect(packet, own);
       default:
@@ -245,7 +221,7 @@ export class Connection implements Acceptor, Client {
 
   #connect(packet: IConnectPacket, decoded: Decoded): void {
     const { limits } = this.#host;
-    this.#wantsReasons = decoded.own.requestProblemInformation ?? true;
+    this.#answers.speak(this.#version, decoded.own.requestProblemInformation);
     this.#clientId = packet.clientId;
     this.#checkCertificate();
     const request = readConnect(packet, decoded, this.#version, limits);
@@ -268,7 +244,7 @@ export class Connection implements Acceptor, Client {
   /** A certificate that is not accepted fails in TLS, so there is no CONNACK for it ("cwl-format"). */
   #checkCertificate(): void {
     const refusal = this.#host.refusal(this.peer);
-    if (refusal !== undefined) throw new ConnectRefused(refusal, reason.success);
+    if (refusal !== undefined) throw new ConnectRefused(refusal);
   }
 
   #accept(request: ConnectRequest, assigned: string | undefined): void {
@@ -276,31 +252,15 @@ export class Connection implements Acceptor, Client {
     this.#session = session;
     this.#outbound = new Outbound(request);
     this.#state = "open";
-    this.#keepAliveMs = request.keepAliveSeconds * 1500;
-    if (request.version === 5) {
-      const properties = connackProperties(request, assigned, this.#host.limits);
-      this.#write({ cmd: "connack", sessionPresent: present, reasonCode: 0, properties });
-    } else {
-      this.#write({ cmd: "connack", sessionPresent: present, returnCode: 0 });
-    }
-    this.#rearm(this.#keepAliveMs);
+    this.#answers.accept(request, present, assigned, this.#host.limits);
+    this.#silence.allow(request.keepAliveSeconds * 1500);
     this.#host.opened(this, request, present);
   }
 
   #refuse(refusal: ConnectRefused): void {
-    const version = refusal instanceof UnsupportedVersion ? refusal.answerIn : this.#version;
-    const code = version === 5 ? refusal.code : returnCode(refusal.code);
-    if (code !== undefined && code !== reason.success) {
-      const properties = this.#explained(refusal.message);
-      const answer = { cmd: "connack", sessionPresent: false } as const;
-      this.#link.write(
-        version === 5
-          ? encode({ ...answer, reasonCode: code, ...properties }, 5)
-          : encode({ ...answer, returnCode: code }, 4),
-      );
-    }
+    this.#answers.refuse(refusal);
     this.#state = "closed";
-    if (this.#timer !== undefined) this.#host.timer.clear(this.#timer);
+    this.#silence.stop();
     this.#link.close();
     this.#host.refused(this, refusal.reason, refusal.message);
   }
@@ -336,19 +296,13 @@ export class Connection implements Acceptor, Client {
     const message = toMessage({ topic, payload, qos, retain }, properties, limits, clock.now());
     const verdict = this.#host.publish(this, message);
     if (verdict !== "accepted") return this.#refusePublish(packetId, faultOf(verdict, topic));
-    if (packetId !== undefined) this.#acknowledge(packetId);
-  }
-
-  #acknowledge(packetId: number, fault?: Fault): void {
-    const packet = { cmd: "puback", messageId: packetId } as const;
-    if (this.#version === 4) return this.#write(packet);
-    if (fault === undefined) return this.#write({ ...packet, reasonCode: reason.success });
-    this.#write({ ...packet, reasonCode: fault.code, ...this.#explained(fault.detail) });
+    // A subscriber in memory may have closed us from inside.
+    if (packetId !== undefined && this.isOpen) this.#answers.puback(packetId);
   }
 
   /** MQTT 5 has a PUBACK for it and the connection stays; QoS 0 has no answer, so ending it is assumed. */
   #refusePublish(packetId: number | undefined, fault: Fault): void {
-    if (this.#version === 5 && packetId !== undefined) return this.#acknowledge(packetId, fault);
+    if (this.#version === 5 && packetId !== undefined) return this.#answers.puback(packetId, fault);
     // Throttled: QoS 0 is lost, QoS 1 gets no PUBACK in MQTT 3.1.1; assumed.
     if (fault.reason === "THROTTLED") return;
     throw new Disconnect(fault.reason, fault.detail, fault.code);
@@ -356,50 +310,32 @@ export class Connection implements Acceptor, Client {
 
   #subscribe(packet: ISubscribePacket, properties: Properties): void {
     const messageId = packetIdOf(packet);
-    checkSubscribe(packet, properties);
-    const fault = requestFault(packet, this.#host.limits);
-    if (fault !== undefined && this.#version === 4) throw new MalformedPacket(fault.detail);
-    const fresh = new Set<string>();
-    const granted = packet.subscriptions.map(each => fault?.code ?? this.#grant(each, fresh));
-    this.#write({ cmd: "suback", messageId, granted });
-    const accepted = packet.subscriptions.filter((_, index) => (granted[index] ?? 0x80) < 0x80);
-    for (const { topic, qos, nl = false, rh = 0 } of accepted) {
-      const sendRetained = rh === 0 || (rh === 1 && fresh.has(topic));
-      const grant = { qos: qos === 1 ? 1 : 0, noLocal: nl } as const;
-      this.#host.subscribe(this, topic, grant, sendRetained);
+    const { identity } = this;
+    const subscriber = {
+      identity,
+      existing: this.#session?.subscriptions ?? new Map(),
+      hasRoom: this.#host.hasRoom,
+    };
+    const judged = judgeSubscribe(packet, properties, subscriber, this.#host.limits);
+    const granted = judged.map(each => this.#subackCode(each));
+    this.#answers.suback(messageId, granted);
+    const accepted = judged.filter(({ fault }) => fault === undefined);
+    for (const { filter, grant, sendRetained } of accepted) {
+      this.#host.subscribe(this, filter, grant, sendRetained);
     }
     if (accepted.length === 0) return;
-    const topics = accepted.map(({ topic }) => topic);
-    this.#host.subscriptionsChanged(this, true, topics);
+    const filters = accepted.map(({ filter }) => filter);
+    this.#host.subscriptionsChanged(this, true, filters);
   }
 
-  /** @param fresh filters of this request that the session did not have before. @returns the SUBACK code */
-  #grant({ topic, qos }: ISubscription, fresh: Set<string>): number {
-    const fault = this.#subscribeFault(topic, fresh);
-    if (fault === undefined) return qos;
+  /** MQTT 3.1.1 has one code for no, and AWS mostly closes instead. */
+  #subackCode({ fault, grant }: Judged): number {
+    if (fault === undefined) return grant.qos;
     if (this.#version === 5) return fault.code;
     // The 51st subscription is answered, not closed (conflict 5 of the sources).
-    const isAnswered = fault.code !== reason.notAuthorized || this.#host.answersDeniedSubscribe;
-    if (isAnswered && fault.code !== reason.filterInvalid) return 0x80;
+    const isAnswered = fault.reason === "THROTTLED" || this.#host.answersDeniedSubscribe;
+    if (isAnswered && fault.reason !== "CLIENT_ERROR") return reason.unspecified;
     throw new Disconnect(fault.reason, fault.detail, fault.code);
-  }
-
-  #subscribeFault(filter: string, fresh: Set<string>): Fault | undefined {
-    const { limits } = this.#host;
-    const invalid = filterFault(filter, limits);
-    if (invalid !== undefined) return invalid;
-    if (!this.identity.allows("iot:Subscribe", `topicfilter/${filter}`)) {
-      const detail = `not allowed to subscribe to ${filter}`;
-      return { code: reason.notAuthorized, reason: "AUTH_ERROR", detail };
-    }
-    const existing = this.#session?.subscriptions;
-    if (existing?.has(filter)) return undefined;
-    fresh.add(filter);
-    const count = (existing?.size ?? 0) + fresh.size;
-    if (count <= limits.subscriptionsPerConnection && this.#host.hasRoom(filter)) return undefined;
-    fresh.delete(filter);
-    const detail = `no room for another subscription to ${filter}`;
-    return { code: reason.quotaExceeded, reason: "CLIENT_ERROR", detail };
   }
 
   #unsubscribe(packet: IUnsubscribePacket): void {
@@ -413,7 +349,7 @@ export class Connection implements Acceptor, Client {
     const granted = unsubscriptions.map(
       filter => filterFault(filter, this.#host.limits)?.code ?? reason.success,
     );
-    this.#write({ cmd: "unsuback", messageId, granted });
+    this.#answers.unsuback(messageId, granted);
     this.#host.subscriptionsChanged(this, false, unsubscriptions);
   }
 
@@ -429,24 +365,6 @@ export class Connection implements Acceptor, Client {
     }
     if (packet.reasonCode !== reason.withWill) this.#will = undefined;
     this.close("CLIENT_INITIATED_DISCONNECT", "");
-  }
-
-  #write(packet: Packet): void {
-    if (this.#state !== "closed") this.#link.write(encode(packet, this.#version));
-  }
-
-  #rearm(delayMs: number): void {
-    if (this.#timer !== undefined) this.#host.timer.clear(this.#timer);
-    this.#watch(delayMs);
-  }
-
-  /** One timer per connection; traffic only moves the moment it looks at. */
-  #watch(delayMs: number): void {
-    this.#timer = this.#host.timer.set(() => {
-      const remaining = this.#heardAt + this.#keepAliveMs - this.#host.clock.now();
-      if (remaining > 0) return this.#watch(remaining);
-      this.close("MQTT_KEEP_ALIVE_TIMEOUT", "");
-    }, delayMs);
   }
 }
 

@@ -1,13 +1,12 @@
 // What AWS IoT takes in a packet beyond the wire format: names, lengths, QoS (developer guide "mqtt", quota page).
 // Pure; permissions are the connection's business. What is thrown ends the connection, a fault may be answered.
 
-import type { IPublishPacket, ISubscribePacket } from "mqtt-packet";
+import type { IPublishPacket } from "mqtt-packet";
 import type { BrokerLimits } from "./limits.js";
 import type { Properties } from "./properties.js";
 import { type Fault, MalformedPacket, reason } from "./reasons.js";
 import type { Message, MessageProperties } from "./session.js";
-import { isShareName, sharedFilter } from "./shared.js";
-import { isText, isTopicFilter, isTopicName, isWithinLimits } from "./topics.js";
+import { isText, isTopicName, isWithinLimits } from "./topics.js";
 
 /** At most 128 bytes, not starting with `$`; empty ones are for MQTT 5 only (assumed for 3.1.1). */
 export function isClientId(clientId: string, limits: BrokerLimits): boolean {
@@ -31,7 +30,7 @@ export function checkPublish(
 }
 
 /** Subscription identifiers are not available ("mqtt"); that PUBLISH is treated as SUBSCRIBE is assumed. */
-function checkIdentifier({ subscriptionIdentifier }: Properties): void {
+export function checkIdentifier({ subscriptionIdentifier }: Properties): void {
   if (subscriptionIdentifier === undefined) return;
   throw new MalformedPacket("a subscription identifier", reason.identifiersNotSupported);
 }
@@ -81,7 +80,7 @@ export function propertiesFault(properties: Properties, limits: BrokerLimits): F
   return fault(reason.quotaExceeded, `user properties over ${limits.userPropertiesBytes} bytes`);
 }
 
-function fault(code: number, detail: string): Fault {
+export function fault(code: number, detail: string): Fault {
   return { code, reason: "CLIENT_ERROR", detail };
 }
 
@@ -119,42 +118,6 @@ export function toMessage(
   };
 }
 
-/** @throws MalformedPacket */
-export function checkSubscribe(packet: ISubscribePacket, properties: Properties): void {
-  if (packet.subscriptions.length < 1) {
-    throw new MalformedPacket("SUBSCRIBE without a filter", reason.protocolError);
-  }
-  checkIdentifier(properties);
-  // No SUBACK is sent for QoS 2; closing at once is assumed for MQTT 3.1.1.
-  if (packet.subscriptions.some(({ qos }) => qos > 1)) {
-    throw new MalformedPacket("SUBSCRIBE with QoS 2", reason.qosNotSupported);
-  }
-  // MQTT 5 3.8.3.1
-  if (packet.subscriptions.some(({ topic, nl }) => nl && sharedFilter(topic) !== undefined)) {
-    throw new MalformedPacket("no-local on a shared subscription", reason.protocolError);
-  }
-}
-
-/** The quota page says that the whole request is rejected; the code, and closing in MQTT 3.1.1, are assumed. */
-export function requestFault(packet: ISubscribePacket, limits: BrokerLimits): Fault | undefined {
-  const count = packet.subscriptions.length;
-  if (count <= limits.filtersPerSubscribe) return undefined;
-  return fault(reason.quotaExceeded, `SUBSCRIBE with ${count} filters`);
-}
-
-/** Answering an ill-formed filter like one that is not accepted is assumed. */
-export function filterFault(text: string, limits: BrokerLimits): Fault | undefined {
-  const shared = sharedFilter(text);
-  // The share name and its slashes do not count towards the limits of the filter ("mqtt").
-  const filter = shared?.filter ?? text;
-  const isNamed = shared === undefined || isShareName(shared.group, limits);
-  if (!isNamed || !isTopicFilter(filter)) {
-    return fault(reason.filterInvalid, `"${text}" is not a topic filter`);
-  }
-  if (!isWithinLimits(filter, limits)) return fault(reason.filterInvalid, tooLong(filter, limits));
-  return undefined;
-}
-
-function tooLong(topic: string, { topicBytes, topicSlashes }: BrokerLimits): string {
+export function tooLong(topic: string, { topicBytes, topicSlashes }: BrokerLimits): string {
   return `"${topic}" has more than ${topicBytes} bytes or ${topicSlashes} slashes`;
 }

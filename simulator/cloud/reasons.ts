@@ -55,7 +55,10 @@ export function returnCode(code: number): number | undefined {
   return returnCodes.get(code);
 }
 
-/** Why one packet is not taken; on MQTT 5 its answer carries `code`, else the connection ends for `reason`. */
+/**
+ * Why one packet is not taken: on MQTT 5 its answer carries `code`, else the connection ends for `reason`.
+ * `THROTTLED` ends no connection.
+ */
 export interface Fault {
   readonly code: number;
   readonly reason: DisconnectReason;
@@ -84,13 +87,13 @@ export class MalformedPacket extends Disconnect {
   }
 }
 
-/** Answers a CONNECT with a refusal; the code is MQTT 5's. */
+/** Answers a CONNECT with a refusal; the code is MQTT 5's, without one there is no CONNACK. */
 export class ConnectRefused extends Error {
   override readonly name = "ConnectRefused";
   readonly reason: RefusalReason;
-  readonly code: number;
+  readonly code: number | undefined;
 
-  constructor(why: RefusalReason, code: number, detail = "") {
+  constructor(why: RefusalReason, code?: number, detail = "") {
     super(detail);
     this.reason = why;
     this.code = code;

@@ -342,6 +342,24 @@ test("no more QoS 1 messages are in flight than the client's receive maximum", t
   t.is(client.messages().length, 3);
 });
 
+test("no answer explains itself to a client that does not want it", t => {
+  const properties = { requestProblemInformation: false };
+  const client = rig().connect5("c", { properties });
+  client.send(publish({ topic: "secret-Publish" })).send(publish({ qos: 2 }));
+  t.like(client.packets[1], { cmd: "puback", reasonCode: 0x87 });
+  t.is(goodbye(t, client), 0x9b);
+  t.deepEqual(client.packets.slice(1).map(propertiesOf), [{}, {}]);
+});
+
+test("a connection that is closed from inside its own publish is not written to", t => {
+  const { connect, connect5, broker } = rig();
+  const client = connect5("c");
+  const reader = connect("r").subscribe("a");
+  reader.link.write = () => void broker.deleteConnection("c");
+  client.send(publish());
+  t.deepEqual(client.commands(), ["connack", "disconnect"]);
+});
+
 const answered = test.macro({
   exec: (t: ExecutionContext, packet: IPublishPacket, code: number) => {
     const { connect5 } = rig();

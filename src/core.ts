@@ -217,6 +217,8 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
   }
 
   onSubscribed(): void {
+    // Told to move while it was dialing.
+    if (this.#endpoints.isElsewhere) return this.#link.switch();
     this.#attempt("endpoint: not saved", () => this.#held());
     if (this.#isClaim) {
       this.#provisioner!.event({ type: "ready" });

@@ -28,6 +28,7 @@ export class Endpoints {
   #store: KeyValue | undefined;
   #current: Endpoint | undefined;
   #next: Endpoint | undefined;
+  #dialed: Endpoint | undefined;
   #failures = 0;
 
   /** @param own the endpoint that the firmware names */
@@ -46,9 +47,20 @@ export class Endpoints {
     this.#next = toEndpoint(record.next);
   }
 
-  /** The endpoint to dial now. */
+  /** The endpoint to dial next. */
   get toDial(): Endpoint {
     return this.#next ?? this.#settled;
+  }
+
+  /** @returns the endpoint to dial now; what is held or fails from here on does so there */
+  dial(): Endpoint {
+    this.#dialed = this.toDial;
+    return this.#dialed;
+  }
+
+  /** Whether the link was dialed before the device was told to move. */
+  get isElsewhere(): boolean {
+    return this.#next !== undefined && this.#dialed !== this.#next;
   }
 
   get #settled(): Endpoint {
@@ -62,11 +74,10 @@ export class Endpoints {
     this.#failures = 0;
   }
 
-  /** A session has been held at `toDial`. @returns whether that ends a move. @throws what the store throws: the move goes on then */
+  /** A session has been held. @returns whether that ends a move. @throws what the store throws: the move goes on then */
   held(): boolean {
-    this.#failures = 0;
     const next = this.#next;
-    if (next === undefined) return false;
+    if (next === undefined || this.isElsewhere) return false;
     const current = nameOf(next) === nameOf(this.#own) ? undefined : next;
     this.#save(current, undefined);
     this.#current = current;
@@ -76,7 +87,8 @@ export class Endpoints {
 
   /** @returns an error when the new endpoint has been tried often enough and is given up; it may not be saved as such */
   failed(): AgentError | undefined {
-    if (this.#next === undefined || ++this.#failures < limits.endpointAttempts) return undefined;
+    if (this.#next === undefined || this.isElsewhere) return undefined;
+    if (++this.#failures < limits.endpointAttempts) return undefined;
     const name = nameOf(this.#next);
     this.#next = undefined;
     const error = new AgentError(

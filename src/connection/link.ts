@@ -225,7 +225,7 @@ export class Link {
     const { host, trustAnchors } = this.#options;
     const { session, will } = identity;
     const { certificates, key } = identity.credentials;
-    const endpoint = this.#endpoints.toDial;
+    const endpoint = this.#endpoints.dial();
     const { protocols } = endpoint;
     return {
       host: endpoint.host,

@@ -251,6 +251,20 @@ test("a move is kept once a session was held there, also over a restart; new fir
   t.is(dials.at(-1)?.host, "third.test");
 });
 
+test("a move that is asked for while dialing is made after it, and counts only what was dialed after it", async t => {
+  const { boot, clock, dials, seen } = world();
+  const agent = boot();
+  await clock.run(30);
+  agent.moveTo({ endpoint: "second.test" });
+  await clock.run(3000);
+  t.deepEqual(
+    dials.map(({ host }) => host),
+    ["first.test", "second.test"],
+  );
+  t.is(seen("moved").length, 1);
+  t.is(agent.link.endpoint.host, "second.test");
+});
+
 test("an endpoint where no session can be held is given up, and the one before is gone back to", async t => {
   const { boot, clock, dials, seen, network } = world();
   const agent = boot();

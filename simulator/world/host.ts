@@ -1,11 +1,11 @@
 // The agent's host interface over the virtual world. One for each boot: the flash stays, all else starts anew.
 import { createECDH } from "node:crypto";
 import { createCrypto } from "../../hosts/node/crypto.js";
-import type { Crypto, Host, Timer } from "../../src/host.js";
+import type { Crypto, Host, System } from "../../src/host.js";
 import type { VirtualClock } from "./clock.js";
 import type { Flash } from "./flash.js";
 import type { Network } from "./network.js";
-import { Power } from "./power.js";
+import { Power, poweredTimer } from "./power.js";
 import type { Random } from "./random.js";
 
 export interface VirtualHostOptions {
@@ -15,33 +15,23 @@ export interface VirtualHostOptions {
   readonly network: Network;
   readonly flash: Flash;
   readonly power?: Power;
+  /** Why the machine started; default: it does not tell. */
+  readonly resetReason?: System["resetReason"];
   readonly onRestart?: () => void;
 }
 
 export function virtualHost(options: VirtualHostOptions): Host {
-  const { id, clock, random, network, flash, onRestart } = options;
+  const { id, clock, random, network, flash, onRestart, resetReason } = options;
   const power = options.power ?? new Power();
   const { socket, resolver } = network.classes(power);
   return {
     clock,
     timer: poweredTimer(clock, power),
     crypto: seededCrypto(random),
-    system: { id, restart: () => onRestart?.(), freeHeapBytes: () => undefined },
+    system: { id, resetReason, restart: () => onRestart?.(), freeHeapBytes: () => undefined },
     dns: { io: resolver },
     tls: { io: socket },
     keyValue: flash.provider(power),
-  };
-}
-
-/** Timers of a device whose power has gone never fire. */
-function poweredTimer(clock: VirtualClock, power: Power): Timer {
-  const whilePowered = (callback: () => void) => () => {
-    if (power.isOn) callback();
-  };
-  return {
-    set: (callback, delayMs) => clock.set(whilePowered(callback), delayMs),
-    repeat: (callback, intervalMs) => clock.repeat(whilePowered(callback), intervalMs),
-    clear: handle => clock.clear(handle),
   };
 }
 

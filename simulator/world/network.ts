@@ -1,8 +1,20 @@
-// A network in memory and in virtual time: what is sent arrives after the latency, in order, or the link is cut.
+// A network in memory and in virtual time: what is sent arrives after the latency, in order, or the link is cut; and every fault
+// of faults.ts.
 import { createHash } from "node:crypto";
-import type { ResolveOptions, Resolver, TLSSocket, TLSSocketOptions } from "../../src/host.js";
+import type {
+  ResolverConstructor,
+  TimerHandle,
+  TLSSocket,
+  TLSSocketOptions,
+} from "../../src/host.js";
 import type { VirtualClock } from "./clock.js";
-import type { Power } from "./power.js";
+import type { Fate, FlowFaults, LinkFaults, NameFaults } from "./faults.js";
+import { Flow } from "./flow.js";
+import { resolverOf } from "./names.js";
+import { type Power, poweredTimer } from "./power.js";
+import { Random } from "./random.js";
+
+export type { Fate } from "./faults.js";
 
 /** The server's end of one link. */
 export interface ServerLink {
@@ -27,8 +39,9 @@ export type Accept = (link: ServerLink, peer: ServerPeer) => ServerHandlers;
 /** Bytes a socket takes before the other end has read them. */
 const windowBytes = 4096;
 
-/** A server that answers, one that refuses the connection, one that is never heard of. */
-export type Fate = "open" | "refused" | "silent";
+/** What a TLS 1.3 handshake takes: the device's greeting, the server's with its certificates. */
+const greetingBytes = 250;
+const serverFlightBytes = 3000;
 
 export class Network {
   /** One way, in milliseconds. */
@@ -37,7 +50,12 @@ export class Network {
   #isUp = true;
   readonly #clock: VirtualClock;
   readonly #accept: Accept;
+  readonly #random: Random;
   readonly #links = new Set<Link>();
+  /** Of every link, from the moment they are set. */
+  faults: LinkFaults = {};
+  /** Of every name. */
+  names: NameFaults = {};
   /** Sees every byte a device sends, for a test to look at. */
   onSent: (bytes: Uint8Array) => void = () => undefined;
   /** Sees every dial. */
@@ -47,9 +65,10 @@ export class Network {
   /** Links ever opened, for a test to count dials. */
   dialed = 0;
 
-  constructor(clock: VirtualClock, accept: Accept) {
+  constructor(clock: VirtualClock, accept: Accept, random = new Random(1)) {
     this.#clock = clock;
     this.#accept = accept;
+    this.#random = random;
   }
 
   get isUp(): boolean {
@@ -74,7 +93,7 @@ export class Network {
   /** The socket and resolver classes of one device; they fall silent when its power goes. */
   classes(power: Power): {
     readonly socket: new (options: TLSSocketOptions) => TLSSocket;
-    readonly resolver: new (options: object) => Resolver;
+    readonly resolver: ResolverConstructor;
   } {
     const network = this;
     return {
@@ -94,77 +113,106 @@ export class Network {
           this.#link.close();
         }
       },
-      resolver: class implements Resolver {
-        #isOpen = true;
-        resolve(options: ResolveOptions): void {
-          network.#clock.set(() => {
-            if (!this.#isOpen || !power.isOn) return;
-            if (network.isUp) options.onResolved(options.host, "127.0.0.1");
-            else options.onError(options.host, new Error("no network"));
-          }, network.latencyMs * 2);
-        }
-        close(): void {
-          this.#isOpen = false;
-        }
-      },
+      resolver: resolverOf({
+        timer: poweredTimer(this.#clock, power),
+        address: "127.0.0.1",
+        faults: () => (this.#isUp ? this.names : { fate: "failed" }),
+        delayMs: () => this.latencyMs * 2,
+      }),
     };
   }
 
   #open(options: TLSSocketOptions, power: Power): Link {
     this.dialed++;
     this.onDial(options);
-    const link = new Link(options, power, this.#clock, this.latencyMs, () =>
-      this.#links.delete(link),
-    );
+    const own = this.fate(options);
+    const fate = own === "open" ? (this.faults.dial ?? "open") : own;
+    const link = new Link({
+      options,
+      power,
+      clock: this.#clock,
+      random: this.#random,
+      latencyMs: this.latencyMs,
+      faults: () => this.faults,
+      onEnd: () => this.#links.delete(link),
+    });
     this.#links.add(link);
-    const fate = this.fate(options);
-    if (fate === "silent") return link;
-    // TCP takes one round trip, TLS 1.3 another.
-    this.#clock.set(
-      () => (this.#isUp && fate === "open" ? link.connect(this.#accept) : link.cut()),
-      this.latencyMs * 4,
-    );
+    if (fate !== "silent") {
+      link.dial(() => (this.#isUp && fate === "open" ? this.#accept : undefined));
+    }
     return link;
   }
 }
 
+interface LinkOptions {
+  readonly options: TLSSocketOptions;
+  readonly power: Power;
+  readonly clock: VirtualClock;
+  readonly random: Random;
+  readonly latencyMs: number;
+  faults(): LinkFaults;
+  onEnd(): void;
+}
+
 class Link {
-  readonly #options: TLSSocketOptions;
-  readonly #power: Power;
-  readonly #clock: VirtualClock;
-  readonly #latencyMs: number;
-  readonly #onEnd: () => void;
+  readonly #options: LinkOptions;
+  readonly #toServer: Flow;
+  readonly #toDevice: Flow;
   #server: ServerHandlers | undefined;
   #received: Uint8Array[] = [];
   #unread = 0;
   #inFlight = 0;
   #isOpen = true;
   #isBroken = false;
+  #reset: TimerHandle | undefined;
 
-  constructor(
-    options: TLSSocketOptions,
-    power: Power,
-    clock: VirtualClock,
-    latencyMs: number,
-    onEnd: () => void,
-  ) {
+  constructor(options: LinkOptions) {
     this.#options = options;
-    this.#power = power;
-    this.#clock = clock;
-    this.#latencyMs = latencyMs;
-    this.#onEnd = onEnd;
+    this.#toServer = this.#flow("toServer", bytes => this.#reach(bytes));
+    this.#toDevice = this.#flow("toDevice", bytes => {
+      if (this.#isAlive()) this.#arrive(bytes);
+    });
+    const { resetAfterMs } = options.faults();
+    if (resetAfterMs === undefined) return;
+    this.#reset = options.clock.set(() => this.cut(), resetAfterMs);
   }
 
-  connect(accept: Accept): void {
+  #flow(direction: "toServer" | "toDevice", deliver: (bytes: Uint8Array) => void): Flow {
+    const { clock, random, latencyMs, faults } = this.#options;
+    return new Flow({
+      clock,
+      timer: clock,
+      random,
+      latencyMs,
+      faults: () => faults()[direction] ?? none,
+      deliver,
+      onReset: () => this.cut(),
+    });
+  }
+
+  /** TCP takes one round trip, TLS 1.3 another. @param answer asked at their end: undefined for a refusal */
+  dial(answer: () => Accept | undefined): void {
+    const end = () => {
+      const accept = answer();
+      if (accept) this.#connect(accept);
+      else this.cut();
+    };
+    const serverHello = () => this.#toDevice.carry(serverFlightBytes, end);
+    const greet = () => this.#toServer.carry(greetingBytes, serverHello);
+    this.#toServer.carry(0, () => this.#toDevice.carry(0, greet));
+  }
+
+  #connect(accept: Accept): void {
     if (!this.#isAlive()) return;
-    const certificate = this.#options.secure.clientCertificates[0];
+    const { options } = this.#options;
+    const certificate = options.secure.clientCertificates[0];
     const certificateId = certificate && createHash("sha256").update(certificate).digest("hex");
     const server: ServerLink = {
-      write: bytes => this.#later(() => this.#arrive(bytes)),
-      close: () => this.#later(() => this.cut()),
+      write: bytes => this.#toDevice.push(bytes),
+      close: () => this.#toDevice.carry(0, () => this.#isAlive() && this.cut()),
     };
     this.#server = accept(server, { certificateId, address: "192.0.2.1" });
-    this.#options.onWritable?.(windowBytes);
+    options.onWritable?.(windowBytes);
   }
 
   read(count = this.#unread): ArrayBuffer | undefined {
@@ -189,56 +237,68 @@ class Link {
       throw new Error(`socket: ${bytes.length} bytes are more than announced`);
     const copy = bytes.slice();
     this.#inFlight += copy.length;
-    const server = this.#server;
-    // What was written before an orderly close still arrives; what was under way when the link broke does not.
-    this.#clock.set(() => {
-      if (this.#isBroken || !this.#power.isOn) return;
-      server?.receive(copy);
-      // The window opens when the acknowledgement is back.
-      this.#later(() => {
-        this.#inFlight -= copy.length;
-        if (this.#isAlive()) this.#options.onWritable?.(windowBytes - this.#inFlight);
-      });
-    }, this.#latencyMs);
+    this.#toServer.push(copy);
     return windowBytes - this.#inFlight;
   }
 
-  /** The device closes. */
+  /** The device closes: what it wrote before still arrives. */
   close(): void {
     this.#end();
   }
 
-  /** The link breaks, or the server closes. */
+  /** The link breaks, or the server closes: what was under way does not arrive. */
   cut(): void {
     if (!this.#isOpen) return;
     const wasAlive = this.#isAlive();
     this.#isBroken = true;
     this.#end();
-    if (wasAlive) this.#clock.set(() => this.#options.onError?.(new Error("link cut")), 0);
+    const { clock, options } = this.#options;
+    if (wasAlive) clock.set(() => options.onError?.(new Error("link cut")), 0);
   }
 
   #end(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    this.#onEnd();
+    this.#options.onEnd();
+    this.#options.clock.clear(this.#reset);
+    this.#toDevice.close();
     const server = this.#server;
-    this.#server = undefined;
-    if (server) this.#clock.set(() => server.closed(), this.#latencyMs);
+    if (this.#isBroken) {
+      this.#toServer.close();
+      if (server) this.#options.clock.set(() => server.closed(), this.#options.latencyMs);
+    } else if (server) this.#toServer.carry(0, () => server.closed());
+    else this.#toServer.close();
+  }
+
+  /** Bytes of the device's reach the server. */
+  #reach(bytes: Uint8Array): void {
+    if (this.#isBroken || !this.#options.power.isOn) return;
+    this.#server?.receive(bytes);
+    if (this.#isOpen) this.#acknowledge(bytes.length);
+  }
+
+  /** The window opens when the acknowledgement is back. */
+  #acknowledge(byteLength: number): void {
+    const { clock, latencyMs, faults, options } = this.#options;
+    clock.set(
+      () => {
+        if (!this.#isAlive() || this.#toDevice.isDark || faults().toDevice?.swallows) return;
+        this.#inFlight -= byteLength;
+        options.onWritable?.(windowBytes - this.#inFlight);
+      },
+      latencyMs + (faults().toDevice?.delayMs ?? 0),
+    );
   }
 
   #arrive(bytes: Uint8Array): void {
     this.#received.push(bytes);
     this.#unread += bytes.length;
-    this.#options.onReadable?.(this.#unread);
+    this.#options.options.onReadable?.(this.#unread);
   }
 
   #isAlive(): boolean {
-    return this.#isOpen && this.#power.isOn;
-  }
-
-  #later(work: () => void): void {
-    this.#clock.set(() => {
-      if (this.#isAlive()) work();
-    }, this.#latencyMs);
+    return this.#isOpen && this.#options.power.isOn;
   }
 }
+
+const none: FlowFaults = Object.freeze({});

@@ -1,4 +1,5 @@
 // A device's power: it can go at any flash operation, before the operation is done or right after.
+import type { Timer } from "../../src/host.js";
 
 /** Thrown out of the operation during which the power went; nothing a device does after it has any effect. */
 export class PowerCut extends Error {
@@ -41,4 +42,16 @@ export class Power {
     this.#isOn = false;
     throw new PowerCut(`the power went at flash operation ${this.#operations - 1}`);
   }
+}
+
+/** Timers of a device whose power has gone never fire. */
+export function poweredTimer(timer: Timer, power: Power): Timer {
+  const whilePowered = (callback: () => void) => () => {
+    if (power.isOn) callback();
+  };
+  return {
+    set: (callback, delayMs) => timer.set(whilePowered(callback), delayMs),
+    repeat: (callback, intervalMs) => timer.repeat(whilePowered(callback), intervalMs),
+    clear: handle => timer.clear(handle),
+  };
 }

@@ -8,7 +8,7 @@ import { isNamed, isWithin } from "./names.js";
 import { isSignature, type Verifier } from "./signature.js";
 
 interface Question {
-  /** DER, the certificate in question first, the others in any order. Any may be of no use, none malformed. */
+  /** DER, the certificate in question first, the others in any order; 8 and 16 KB at most. Any may be of no use, none malformed. */
   readonly chain: readonly Uint8Array[];
   /** DER; nothing else is trusted. One that is expired or does not fit disturbs no other; none may be malformed. */
   readonly anchors: readonly Uint8Array[];

@@ -64,6 +64,11 @@ export class GuardedSession extends Session {
     this.initiateHandshake();
   }
 
+  /** Whether the server encrypts by now: in a handshake, whether all but its Finished has come. */
+  get isSealed(): boolean {
+    return this.#isSealed;
+  }
+
   /** Says that the handshake is over: from here on only application data and alerts may come. */
   open(): void {
     this.#guard.open();

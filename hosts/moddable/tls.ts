@@ -204,7 +204,10 @@ export class TLSSocket implements TLSStream {
       return new TLSError(undefined, `server sent alert ${alert.description}`, { cause });
     }
     if (this.#state === "handshake") {
-      return new TLSError("decryptError", "handshake cannot be completed", { cause });
+      const what = this.#session.isSealed
+        ? "Finished is not right"
+        : "handshake cannot be completed";
+      return new TLSError("decryptError", what, { cause });
     }
     return new TLSError("badRecordMac", "record cannot be read", { cause });
   }

@@ -91,5 +91,8 @@ function generateKeyPair() {
 
 function sign(privateKey: Uint8Array, message: Uint8Array): Uint8Array {
   const key = createPrivateKey({ key: Buffer.from(privateKey), format: "der", type: "pkcs8" });
+  if (key.asymmetricKeyDetails?.namedCurve !== "prime256v1") {
+    throw new AgentError("trust/algorithm", "private key: is not on P-256");
+  }
   return new Uint8Array(ecdsa("sha256", message, { key, dsaEncoding: "der" }));
 }

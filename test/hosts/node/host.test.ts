@@ -11,6 +11,7 @@ import { dnsContract } from "../../contract/dns.js";
 import { keyValueContract } from "../../contract/key-value.js";
 import { clockContract, timerContract } from "../../contract/time.js";
 import { tlsContract } from "../../contract/tls.js";
+import { party, pkcs8Of } from "../../trust/maker.js";
 import { type EchoServer, startEchoServer } from "../tls-server.js";
 import { verifySignature } from "../verify-signature.js";
 import { PowerCut, powerCutFiles } from "./power-cut-files.js";
@@ -94,6 +95,15 @@ test("a key-value store that was closed refuses", t => {
   const store = open().keyValue.open({ path: "d" });
   store.close();
   t.throws(() => store.read("a"), { instanceOf: AgentError });
+});
+
+test("only keys on P-256 sign: those of other kinds are for TLS", t => {
+  const { crypto } = open();
+  for (const key of ["rsa", "p384"] as const) {
+    t.throws(() => crypto.sign(pkcs8Of(party("device", key)), Uint8Array.of(1)), {
+      code: "trust/algorithm",
+    });
+  }
 });
 
 test("a certificate that does not parse is refused by the constructor", t => {

@@ -5,7 +5,7 @@ import { paths, signatures } from "skerry/test/hosts/moddable/contract/questions
 import type { Host } from "../../../../src/host.js";
 import { isSignature } from "../../../../src/trust/signature.js";
 import { fromBase64 } from "../../../../src/util/bytes.js";
-import { type ContractCase, same } from "../../../contract/case.js";
+import { type ContractCase, same, thrown } from "../../../contract/case.js";
 import { cryptoCases } from "../../../contract/crypto.js";
 import { dnsCases } from "../../../contract/dns.js";
 import { keyValueCases } from "../../../contract/key-value.js";
@@ -105,6 +105,14 @@ const neighbourCases = [0, 1].map(
   }),
 );
 
+const onlyP256Signs = (rsaKey: Uint8Array): ContractCase<undefined> => ({
+  title: "only keys on P-256 sign: those of other kinds are for TLS",
+  run() {
+    const { code } = thrown(() => host.crypto.sign(rsaKey, Uint8Array.of(1)), "an RSA key");
+    same(code, "trust/algorithm", "the code");
+  },
+});
+
 async function all(): Promise<void> {
   const { root, strangeRoot, client, rsaClient, stranger, ...server } = config.contract;
   const portable = cases.map(({ name, run }) => ({ title: name, run }));
@@ -118,6 +126,7 @@ async function all(): Promise<void> {
   await suite("portable", portable, () => undefined);
   await suite("crypto", cryptoCases, () => ({ crypto: host.crypto, verify }));
   await suite("trust", [...pathCases, ...signatureCases, ...neighbourCases], () => undefined);
+  await suite("crypto", [onlyP256Signs(bytes(rsaClient.key))], () => undefined);
   await suite("dns", dnsCases, () => host);
   await suite("timer", timerCases, () => host);
   await suite("clock", clockCases, () => host);

@@ -238,7 +238,7 @@ export class Broker {
     const [chance = 0] = this.#options.random(1);
     const chosen = present[Math.floor((chance / 256) * present.length)];
     if (chosen !== undefined) return this.#deliverShared(group, chosen, message);
-    if (message.qos === 1) group.enqueue(message, this.#options.clock.now());
+    if (message.qos === 1) group.enqueue(message);
   }
 
   /** Assumed: Receive is granted by the topic alone or behind its share; AWS's own examples name both. */
@@ -266,7 +266,7 @@ export class Broker {
   #fetch(group: ShareGroup<StoredSession>, entry: StoredSession): void {
     const grant = group.members.get(entry);
     if (grant === undefined) return;
-    for (const message of group.drain(this.#options.clock.now())) {
+    for (const message of group.drain()) {
       this.#deliverShared(group, [entry, grant], message);
     }
   }

@@ -145,10 +145,10 @@ export class Connection implements Acceptor, Client {
   /** Fills the in-flight window from what is stored. */
   pump(): void {
     while (this.#state === "open") {
-      const delivery = this.#session?.next(this.#host.clock.now());
+      const delivery = this.#session?.next();
       if (delivery === undefined) return;
       const { message, packetId } = delivery;
-      // What is too large counts as delivered (MQTT 5 3.1.2.11.4).
+      // What has expired or is too large counts as delivered (MQTT 5 3.1.2.11.4).
       if (!this.sendMessage(message, packetId)) this.#session?.acknowledge(packetId);
     }
   }

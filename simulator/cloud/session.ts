@@ -62,18 +62,15 @@ export class Session {
     return true;
   }
 
-  /** Moves the next message that has not expired into the window. @returns undefined when it is full or nothing waits */
-  next(now: number): Delivery | undefined {
-    while (this.#inflight.size < this.#window) {
-      const message = this.#queue.shift();
-      if (message === undefined) return undefined;
-      this.#queuedBytes -= sizeOf(message);
-      if (isExpired(message, now)) continue;
-      const packetId = this.#newPacketId();
-      this.#inflight.set(packetId, message);
-      return { packetId, message };
-    }
-    return undefined;
+  /** Moves the next message into the window. @returns undefined when the window is full or nothing waits */
+  next(): Delivery | undefined {
+    if (this.#inflight.size >= this.#window) return undefined;
+    const message = this.#queue.shift();
+    if (message === undefined) return undefined;
+    this.#queuedBytes -= sizeOf(message);
+    const packetId = this.#newPacketId();
+    this.#inflight.set(packetId, message);
+    return { packetId, message };
   }
 
   /** An unknown id is harmless: it may be of a message sent before a take-over. */

@@ -2,7 +2,7 @@
 // who is in which group, and what waits for a group of which nobody is there.
 
 import type { BrokerLimits } from "./limits.js";
-import { isExpired, type Message, sizeOf } from "./session.js";
+import { type Message, sizeOf } from "./session.js";
 import { type Grant, TopicTree } from "./topics.js";
 
 const prefix = "$share/";
@@ -24,17 +24,11 @@ export function isShareName(name: string, limits: BrokerLimits): boolean {
   return name !== "" && !/[+#]/.test(name) && [...name].length <= limits.shareNameCharacters;
 }
 
-interface Waiting {
-  readonly message: Message;
-  /** Epoch milliseconds; the session expiry of the account, when the message has no expiry of its own. */
-  readonly until: number;
-}
-
 export class ShareGroup<T> {
   readonly name: string;
   readonly members = new Map<T, Grant>();
   readonly #limits: BrokerLimits;
-  #queue: Waiting[] = [];
+  #queue: Message[] = [];
   #queuedBytes = 0;
 
   constructor(name: string, limits: BrokerLimits) {
@@ -43,23 +37,20 @@ export class ShareGroup<T> {
   }
 
   /** Keeps a QoS 1 message; when full, what was there first stays. The bounds are assumed. */
-  enqueue(message: Message, now: number): void {
+  enqueue(message: Message): void {
     const { queuedMessages, queuedBytes } = this.#limits;
     const bytes = this.#queuedBytes + sizeOf(message);
     if (this.#queue.length >= queuedMessages || bytes > queuedBytes) return;
     this.#queuedBytes = bytes;
-    const until = message.expiresAt ?? now + this.#limits.sessionExpiryMs;
-    this.#queue.push({ message, until });
+    this.#queue.push(message);
   }
 
   /** All that waited, for the first member to come; at once, where AWS sends 20 a second. */
-  drain(now: number): Message[] {
+  drain(): Message[] {
     const waiting = this.#queue;
     this.#queue = [];
     this.#queuedBytes = 0;
-    return waiting
-      .filter(({ message, until }) => until > now && !isExpired(message, now))
-      .map(({ message }) => message);
+    return waiting;
   }
 }
 
@@ -91,7 +82,7 @@ export class SharedSubscriptions<T> {
     return group;
   }
 
-  /** The group of nobody is forgotten, and what waited for it. */
+  /** The group of nobody is forgotten, and what waited for it: so nothing waits longer than a session does. */
   leave({ group: name, filter }: SharedFilter, member: T): void {
     const text = `${prefix}${name}/${filter}`;
     const group = this.#groups.get(text);

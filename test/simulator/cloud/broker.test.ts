@@ -1,7 +1,7 @@
 import test from "ava";
 import fc from "fast-check";
 import { generate } from "mqtt-packet";
-import { connectTo, type TestClient } from "./harness.js";
+import { connectTo, type TestClient, VirtualTime } from "./harness.js";
 import { message, rig } from "./rig.js";
 
 test("CONNECT is answered, PINGREQ too, and DISCONNECT ends without a will", t => {
@@ -268,6 +268,39 @@ test("a session ends after an hour, on a clean CONNECT, and with a clean session
   connect("c", { clean: false }).lose();
   t.like(connect("c", { clean: true }).packets[0], { sessionPresent: false });
   t.like(connect("c", { clean: false }).packets[0], { sessionPresent: false });
+});
+
+test("a session that was resumed does not end when its absence would have", t => {
+  const { connect, time } = rig();
+  connect("c", { clean: false }).subscribe("a").lose();
+  const back = connect("c", { clean: false, keepalive: 1200 });
+  for (let minutes = 0; minutes < 120; minutes += 20) {
+    time.advance(1_200_000);
+    back.send({ cmd: "pingreq" });
+  }
+  back.publish("a", "still", 1);
+  t.deepEqual(back.topics(), ["a"]);
+});
+
+test("a connection that ended leaves no timer behind", t => {
+  const time = new VirtualTime();
+  const set = new Set<object>();
+  const timer = {
+    set: (callback: () => void, delayMs: number) => {
+      const handle = time.set(callback, delayMs);
+      set.add(handle);
+      return handle;
+    },
+    clear: (handle: object) => {
+      set.delete(handle);
+      time.clear(handle);
+    },
+  };
+  const { connect, raw } = rig({ clock: time, timer });
+  connect("c").send({ cmd: "disconnect" });
+  connect("$refused");
+  raw().lose();
+  t.is(set.size, 0);
 });
 
 test("at most 100 messages are in flight, and the rest follow as they are acknowledged", t => {

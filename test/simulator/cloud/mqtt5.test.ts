@@ -1,5 +1,5 @@
 import test, { type ExecutionContext } from "ava";
-import type { IConnectPacket, IPublishPacket, Packet } from "mqtt-packet";
+import { generate, type IConnectPacket, type IPublishPacket, type Packet } from "mqtt-packet";
 import type { TestClient } from "./harness.js";
 import { message, type Rig, rig } from "./rig.js";
 
@@ -173,6 +173,9 @@ test("DISCONNECT may change the session expiry, but not from zero", t => {
   connect5("c", { properties }).send(goodbyeWith(120));
   time.advance(119_000);
   t.like(connect5("c", { clean: false }).packets[0], { sessionPresent: true });
+  connect5("c", { properties }).send(goodbyeWith(7200));
+  time.advance(3_600_000);
+  t.like(connect5("c", { clean: false }).packets[0], { sessionPresent: false });
   const none = connect5("d").send(goodbyeWith(1));
   t.is(goodbye(t, none), 0x82);
   t.is(reasons().at(-1), "CLIENT_ERROR");
@@ -261,6 +264,13 @@ test("unacknowledged messages that expired are not sent again", t => {
   t.deepEqual(connect5("c", { clean: false, properties }).topics(), []);
 });
 
+test("a message that may not live at all lives for a second", t => {
+  const { connect5 } = rig();
+  const reader = connect5("r").subscribe("a");
+  connect5("p").send(publish({ properties: { messageExpiryInterval: 0 } }));
+  t.like(reader.messages()[0], { properties: { messageExpiryInterval: 1 } });
+});
+
 test("an expired retained message is not delivered", t => {
   const { connect5, time } = rig();
   const properties = { messageExpiryInterval: 10 };
@@ -317,6 +327,39 @@ test("a client that allows aliases gets the first topics by number", t => {
       ["c", undefined],
     ],
   );
+});
+
+test("no more than eight topics get an alias", t => {
+  const { connect5, broker } = rig();
+  const client = connect5("c", { properties: { topicAliasMaximum: 100 } }).subscribeAt(0, "#");
+  for (let index = 1; index <= 9; index++) broker.publish(message(`a/${index}`));
+  t.deepEqual(
+    client.messages().map(each => each.properties?.topicAlias),
+    [1, 2, 3, 4, 5, 6, 7, 8, undefined],
+  );
+});
+
+test("what is kept of a message does not change with the bytes it came in", t => {
+  const { connect5, raw } = rig();
+  const correlationData = Buffer.from("first");
+  const packet = publish({ retain: true, payload: "first", properties: { correlationData } });
+  const bytes = Uint8Array.from(generate(packet, { protocolVersion: 5 }));
+  raw(5).connect("p").sendBytes(bytes);
+  bytes.fill(0);
+  const [kept] = connect5("r").subscribe("a").messages();
+  t.is(kept?.payload.toString(), "first");
+  t.deepEqual(kept?.properties?.correlationData, correlationData);
+});
+
+test("the store of an absent client is bounded in bytes, properties included", t => {
+  const { connect5, broker } = rig({ limits: { queuedBytes: 100 } });
+  const properties = { sessionExpiryInterval: 60 };
+  connect5("c", { properties }).subscribe("a").lose();
+  const said = { userProperties: [["name", "x".repeat(41)]] as const };
+  for (let index = 0; index < 5; index++) {
+    broker.publish(message("a", "12345", { properties: said }));
+  }
+  t.is(connect5("c", { clean: false, properties }).messages().length, 2);
 });
 
 test("a message larger than the client takes is dropped and the next one follows", t => {

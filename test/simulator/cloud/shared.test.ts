@@ -96,6 +96,8 @@ test("groups and their members are bounded", t => {
   t.like(one.subscribe("$share/1/a").packets.at(-1), { granted: [1] });
   t.like(connect5("two").subscribe("$share/1/a").packets.at(-1), { granted: [1] });
   t.like(connect5("three").subscribe("$share/1/a").packets.at(-1), { granted: [0x97] });
+  one.send({ cmd: "unsubscribe", messageId: 9, unsubscriptions: ["$share/2/a"] });
+  t.like(one.subscribe("$share/3/a").packets.at(-1), { granted: [1] });
 });
 
 test("Receive may be granted by the topic or behind its share", t => {

@@ -8,6 +8,7 @@ import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "n
 import test, { type ExecutionContext } from "ava";
 import { type Claim, Cloud, type CloudEvent } from "../../../simulator/cloud/cloud.js";
 import { CloudError } from "../../../simulator/cloud/errors.js";
+import { lineOfCloud } from "../../../simulator/narrator.js";
 import { openCloud, TestClient, type TestCloud, VirtualTime } from "./harness.js";
 
 async function newDirectory(t: ExecutionContext): Promise<string> {
@@ -75,6 +76,32 @@ test("registry, certificates and shadows survive a restart", async t => {
     .subscribe("$aws/things/node-1/shadow/get/accepted")
     .publish("$aws/things/node-1/shadow/get", "");
   t.like(device.json("$aws/things/node-1/shadow/get/accepted"), { version: 1 });
+});
+
+test("a device on MQTT 5 provisions, follows its shadow, and is disconnected by the API", async t => {
+  const { cloud, client, events } = await openCloud();
+  t.teardown(() => cloud.close());
+  const claim = client(idOf(cloud.claim().certificate), 5).connect("");
+  claim.publish(keysTopic, "", 1);
+  await cloud.idle();
+  const { certificateOwnershipToken, certificateId } = claim.json(`${keysTopic}/accepted`) ?? {};
+  claim.publish(registerTopic, { certificateOwnershipToken, parameters: { SerialNumber: "1" } });
+  await cloud.idle();
+  t.is(claim.json(`${registerTopic}/accepted`)?.thingName, "node-1");
+  const device = client(String(certificateId), 5).connect("node-1");
+  const shadow = "$aws/things/node-1/shadow";
+  device.subscribe(`${shadow}/update/delta`).publish(`${shadow}/update`, { state: {} }, 1);
+  cloud.updateDesired("node-1", { led: "red" });
+  t.like(device.json(`${shadow}/update/delta`), { state: { led: "red" } });
+  device.publish("dt/node-2/x", "", 1);
+  t.like(device.packets.at(-1), { cmd: "puback", reasonCode: 0x87 });
+  t.true(cloud.deleteConnection("node-1"));
+  t.like(device.packets.at(-1), { cmd: "disconnect", reasonCode: 0x98 });
+  const connected = events.filter(each => each.type === "clientConnected");
+  t.deepEqual(
+    connected.map(each => lineOfCloud(each)?.text.replace(/[0-9a-f]{12,}/, "…")),
+    ["… connected with the claim, MQTT 5", "node-1 connected with certificate ……, MQTT 5"],
+  );
 });
 
 test("an ownership token survives a restart", async t => {

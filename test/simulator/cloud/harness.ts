@@ -145,7 +145,7 @@ export interface TestCloud {
   readonly cloud: Cloud;
   readonly time: VirtualTime;
   readonly events: CloudEvent[];
-  client(certificateId: string | undefined): TestClient;
+  client(certificateId: string | undefined, version?: 4 | 5): TestClient;
   /** Events of one type, oldest first. */
   eventsOf<T extends CloudEvent["type"]>(type: T): Extract<CloudEvent, { type: T }>[];
 }
@@ -166,7 +166,8 @@ export async function openCloud(options: Partial<CloudOptions> = {}): Promise<Te
     cloud,
     time,
     events,
-    client: certificateId => connectTo(cloud, { certificateId, address: "10.0.0.1" }),
+    client: (certificateId, version) =>
+      connectTo(cloud, { certificateId, address: "10.0.0.1" }, version),
     eventsOf: type =>
       events.filter(
         (event): event is Extract<CloudEvent, { type: typeof type }> => event.type === type,

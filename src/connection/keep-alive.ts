@@ -3,7 +3,7 @@ import { limits } from "../limits.js";
 
 /** What a link's end says about its keep-alive. */
 export interface LinkEnd {
-  /** Nothing had come for one and a half keep-alives. */
+  /** Nothing had come for more than a keep-alive. */
   readonly isSilent: boolean;
   readonly onlineMs: number;
 }

@@ -373,10 +373,13 @@ export class MQTTClient implements MQTTClientLike {
     this.#options.onReadable(payload.bytes.length, info);
   }
 
-  /** Every half keep-alive: ask for a sign of life, and give up after one and a half without any. */
+  /**
+   * Every half keep-alive: ask for a sign of life, and give up before one and a half have passed without any. After more than
+   * a whole one this is the last moment for that.
+   */
   #checkAlive(): void {
     const silentMs = this.#options.clock.ticks() - this.#receivedAt;
-    if (silentMs >= this.#keepAliveMs * 1.5) {
+    if (silentMs > this.#keepAliveMs) {
       this.#fail(
         new AgentError("mqtt/keep-alive", `MQTT: nothing received for ${Math.round(silentMs)} ms`),
       );

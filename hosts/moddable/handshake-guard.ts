@@ -21,6 +21,8 @@ export const messageType = Object.freeze({
   serverHelloDone: 14,
 });
 
+/** Header and content of the message, and what AES-GCM adds to them. */
+const finishedBytes = 4 + 12 + 24;
 /** One handshake message, a certificate chain at most. */
 const maxMessageBytes = 16_384;
 const versionTls12 = 0x0303;
@@ -48,7 +50,8 @@ export interface GuardOptions {
   clientRandom(): Uint8Array;
 }
 
-export type GuardPhase = "plain" | "cipher" | "finished" | "open";
+/** "cipher": ChangeCipherSpec is due; "finished": Finished is; "verdict": it has come, and is being looked at. */
+export type GuardPhase = "plain" | "cipher" | "finished" | "verdict" | "open";
 
 /** Every refusal is a TLSError; after one the connection is over. */
 export class HandshakeGuard {
@@ -83,7 +86,7 @@ export class HandshakeGuard {
 
   /** Says that the server's Finished message was right: application data may come. */
   open(): void {
-    if (this.#phase !== "finished")
+    if (this.#phase !== "verdict")
       throw new TLSError("unexpectedMessage", "handshake out of order");
     this.#phase = "open";
   }
@@ -104,10 +107,16 @@ export class HandshakeGuard {
         this.#phase = "finished";
         return undefined;
       case "finished":
-        if (type !== recordType.handshake && type !== recordType.alert) {
-          throw unexpected(`record ${type} instead of Finished`);
+        if (type === recordType.alert) return undefined;
+        if (type !== recordType.handshake) throw unexpected(`record ${type} instead of Finished`);
+        // Alone in its record, whose length tells.
+        if (fragment.length !== finishedBytes) {
+          throw new TLSError("decodeError", `${fragment.length} bytes instead of Finished`);
         }
+        this.#phase = "verdict";
         return undefined;
+      case "verdict":
+        throw unexpected(`record ${type} before the handshake is over`);
       case "open":
         if (type !== recordType.applicationData && type !== recordType.alert) {
           throw unexpected(`record ${type} after the handshake`);

@@ -86,6 +86,10 @@ export class GuardedSession extends Session {
     first?: unknown,
     second?: unknown,
   ): void {
+    // What is in the encrypted message is for the SDK to read: were it not Finished, it would begin anew.
+    if (this.#isSealed && protocol !== SSLAlert) {
+      throw new TLSError("unexpectedMessage", "another message instead of Finished");
+    }
     if (protocol === handshake.certificateVerify) this.#verifyCertificate(stream);
     else super.doProtocol(stream, protocol, first, second);
   }

@@ -38,6 +38,8 @@ export const handshakeFaults = [
   // A Finished that nobody has encrypted.
   "plainFinished",
   "finished",
+  // ServerHelloDone, as long as Finished and encrypted like it.
+  "doneAgain",
 ] as const;
 
 /** With the last two a client waits: nothing is ever said, or nothing after ServerHello. */
@@ -274,7 +276,7 @@ class Conversation {
     this.#send(type.changeCipherSpec, Uint8Array.of(1), false);
     const seal = this.#mine!;
     if (fault === "dataBeforeFinished") this.#write(23, seal.close(23, toUtf8("early")));
-    const finished = message(20, data);
+    const finished = message(fault === "doneAgain" ? 14 : 20, data);
     this.#write(22, fault === "plainFinished" ? finished : seal.close(22, finished));
   }
 

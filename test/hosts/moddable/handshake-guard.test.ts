@@ -150,9 +150,28 @@ test("a handshake after the handshake", refused, "unexpectedMessage", () => {
   const guard = guardWith();
   feed(guard, hello(), chain, exchange(), done);
   guard.accept(recordType.changeCipherSpec, Uint8Array.of(1));
+  guard.accept(recordType.handshake, new Uint8Array(40));
   guard.open();
-  guard.accept(recordType.handshake, new Uint8Array(30));
+  guard.accept(recordType.handshake, new Uint8Array(40));
 });
+
+/** As far as ChangeCipherSpec, then one record more each. */
+function finish(...records: readonly (readonly [type: number, byteLength: number])[]) {
+  const guard = guardWith();
+  feed(guard, hello(), chain, exchange(), done);
+  guard.accept(recordType.changeCipherSpec, Uint8Array.of(1));
+  for (const [type, byteLength] of records) guard.accept(type, new Uint8Array(byteLength));
+  return guard;
+}
+const { applicationData, handshake } = recordType;
+test("an end without Finished", refused, "unexpectedMessage", () => finish().open());
+test("Finished twice", refused, "unexpectedMessage", () =>
+  finish([handshake, 40], [handshake, 40]),
+);
+test("application data before Finished has been looked at", refused, "unexpectedMessage", () =>
+  finish([handshake, 40], [applicationData, 30]),
+);
+test("Finished that is longer", refused, "decodeError", () => finish([handshake, 41]));
 test("an older version", refused, "protocolVersion", () =>
   feed(guardWith(), hello({ version: 0x0302 })),
 );

@@ -4,6 +4,8 @@ import type { Clock, Timer, TimerHandle } from "../../src/host.js";
 interface Entry {
   dueAt: number;
   readonly order: number;
+  /** Waits for its time; what was cleared stays in the queue until its turn. */
+  isPending: boolean;
   readonly intervalMs: number | undefined;
   readonly callback: () => void;
 }
@@ -12,7 +14,9 @@ interface Entry {
 export const epochMs = Date.UTC(2026, 0, 1);
 
 export class VirtualClock implements Clock, Timer {
-  readonly #pending = new Set<Entry>();
+  /** A binary heap: whoever is due next is first. */
+  readonly #queue: Entry[] = [];
+  #pending = 0;
   readonly #startAt: number;
   /** Work on other threads that must end before time may go on. */
   readonly #idle: () => Promise<void>;
@@ -41,12 +45,15 @@ export class VirtualClock implements Clock, Timer {
   }
 
   clear(handle: TimerHandle | undefined): void {
-    this.#pending.delete(handle as Entry);
+    const entry = handle as Entry | undefined;
+    if (!entry?.isPending) return;
+    entry.isPending = false;
+    this.#pending--;
   }
 
   /** Timers that wait: a leak shows here. */
   get pending(): number {
-    return this.#pending.size;
+    return this.#pending;
   }
 
   /**
@@ -74,28 +81,60 @@ export class VirtualClock implements Clock, Timer {
   }
 
   #add(callback: () => void, delayMs: number, intervalMs: number | undefined): Entry {
-    const entry = { dueAt: this.#ticks + delayMs, order: this.#orders++, intervalMs, callback };
-    this.#pending.add(entry);
+    const dueAt = this.#ticks + delayMs;
+    const entry = { dueAt, order: this.#orders++, isPending: true, intervalMs, callback };
+    this.#pending++;
+    this.#push(entry);
     return entry;
   }
 
   #first(): Entry | undefined {
-    let first: Entry | undefined;
-    for (const entry of this.#pending) {
-      if (
-        !first ||
-        entry.dueAt < first.dueAt ||
-        (entry.dueAt === first.dueAt && entry.order < first.order)
-      )
-        first = entry;
-    }
-    return first;
+    while (this.#queue[0]?.isPending === false) this.#shift();
+    return this.#queue[0];
   }
 
+  /** @param entry the first of the queue */
   #fire(entry: Entry): void {
     this.#ticks = Math.max(this.#ticks, entry.dueAt);
-    if (entry.intervalMs === undefined) this.#pending.delete(entry);
-    else entry.dueAt += entry.intervalMs;
+    this.#shift();
+    if (entry.intervalMs === undefined) this.clear(entry);
+    else {
+      entry.dueAt += entry.intervalMs;
+      this.#push(entry);
+    }
     entry.callback();
   }
+
+  #push(entry: Entry): void {
+    const queue = this.#queue;
+    let at = queue.push(entry) - 1;
+    for (
+      let above = (at - 1) >> 1;
+      at > 0 && isBefore(entry, queue[above]!);
+      above = (at - 1) >> 1
+    ) {
+      queue[at] = queue[above]!;
+      at = above;
+    }
+    queue[at] = entry;
+  }
+
+  #shift(): void {
+    const queue = this.#queue;
+    const last = queue.pop()!;
+    if (queue.length === 0) return;
+    let at = 0;
+    for (;;) {
+      let below = 2 * at + 1;
+      if (below + 1 < queue.length && isBefore(queue[below + 1]!, queue[below]!)) below++;
+      if (below >= queue.length || isBefore(last, queue[below]!)) break;
+      queue[at] = queue[below]!;
+      at = below;
+    }
+    queue[at] = last;
+  }
+}
+
+function isBefore(one: Entry, other: Entry): boolean {
+  return one.dueAt < other.dueAt || (one.dueAt === other.dueAt && one.order < other.order);
 }

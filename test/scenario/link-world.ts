@@ -12,6 +12,7 @@ import { Random } from "../../simulator/world/random.js";
 import { type Script, ScriptedBroker } from "../../simulator/world/scripted-broker.js";
 import type { Host } from "../../src/host.js";
 import { Agent, type AgentStatus } from "../../src/index.js";
+import type { Schema } from "../../src/shadow/schema.js";
 
 const guest = fileURLToPath(new URL("link-guest.js", import.meta.url));
 const pem = (label: string) => `-----BEGIN ${label}-----\nAQID\n-----END ${label}-----\n`;
@@ -25,6 +26,8 @@ export interface LinkWorldOptions {
   /** Path of the XS worker; absent: Node. */
   readonly worker?: string | undefined;
   readonly seed?: number;
+  /** Settings of the device; absent: it does not follow its shadow. */
+  readonly schema?: Schema;
   readonly script: Script;
 }
 
@@ -37,7 +40,7 @@ export interface LinkWorld {
   readonly broker: ScriptedBroker;
   readonly network: Network;
   /** With the ticks at which each was told. */
-  readonly statuses: readonly (AgentStatus & { readonly at: number })[];
+  readonly statuses: (AgentStatus & { readonly at: number })[];
   seen<T extends AgentStatus["type"]>(type: T): Seen<T>[];
   /** Undefined on Node. */
   readonly machine: Machine | undefined;
@@ -57,7 +60,7 @@ interface Driver {
 }
 
 /** The agent is started; no time has passed. */
-export async function openLinkWorld({ worker, seed = 1, script }: LinkWorldOptions) {
+export async function openLinkWorld({ worker, seed = 1, schema, script }: LinkWorldOptions) {
   let driver: Driver | undefined;
   const clock = new VirtualClock({ idle: () => driver?.idle() ?? Promise.resolve() });
   const broker = new ScriptedBroker(script);
@@ -66,7 +69,10 @@ export async function openLinkWorld({ worker, seed = 1, script }: LinkWorldOptio
   const host = virtualHost({ id: "board-1", clock, random, network, flash: new Flash() });
   const statuses: (AgentStatus & { readonly at: number })[] = [];
   const onStatus = (status: AgentStatus) => statuses.push({ ...status, at: clock.ticks() });
-  driver = worker === undefined ? onNode(host, onStatus) : await onXs(worker, host, onStatus);
+  driver =
+    worker === undefined
+      ? onNode(host, schema, onStatus)
+      : await onXs(worker, host, schema, onStatus);
   driver.go();
   const { stop, send, close, machine } = driver;
   const world: LinkWorld = {
@@ -84,8 +90,11 @@ export async function openLinkWorld({ worker, seed = 1, script }: LinkWorldOptio
   return world;
 }
 
-function onNode(host: Host, onStatus: (status: AgentStatus) => void): Driver {
+type OnStatus = (status: AgentStatus) => void;
+
+function onNode(host: Host, schema: Schema | undefined, onStatus: OnStatus): Driver {
   const agent = new Agent({ ...identity, host, onStatus });
+  if (schema) agent.settings(schema);
   return {
     go: () => agent.start(),
     stop: () => agent.stop(),
@@ -95,19 +104,24 @@ function onNode(host: Host, onStatus: (status: AgentStatus) => void): Driver {
   };
 }
 
-async function onXs(worker: string, host: Host, onStatus: (status: AgentStatus) => void) {
+async function onXs(
+  worker: string,
+  host: Host,
+  schema: Schema | undefined,
+  onStatus: OnStatus,
+): Promise<Driver> {
   const machine = await Machine.start({ worker });
   const device: Device = await startDevice({
     machine,
     host,
     bundle: await bundleModule(guest),
-    config: identity,
+    config: { ...identity, schema },
     onEvent: event => {
       if (event.type === "error") throw event.error;
       if (event.name === "status") onStatus(event.value as AgentStatus);
     },
   });
-  const driver: Driver = {
+  return {
     machine,
     go: () => device.send("go"),
     stop: () => device.send("stop"),
@@ -117,5 +131,4 @@ async function onXs(worker: string, host: Host, onStatus: (status: AgentStatus) 
       await device.close();
     },
   };
-  return driver;
 }

@@ -1,11 +1,13 @@
-// The command line: the local cloud with one virtual sensor node, or the tour.
+// The command line: the local cloud with one virtual sensor node, the tour, or a bad network.
 import { rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { createInterface } from "node:readline";
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { Engine } from "./fleet/device.js";
 import { makeFolder } from "./folder.js";
 import type { Line } from "./narrator.js";
 import { format, lineOfCloud, lineOfStatus } from "./narrator.js";
+import { applyWords, faultWords } from "./world/fault-words.js";
 
 interface RunOptions {
   readonly state: string;
@@ -53,7 +55,7 @@ const program = new Command("skerry")
   )
   .addOption(engineOption())
   .option("--no-device", "only the cloud, for a device of your own")
-  .argument("[command]", "tour, or nothing to run the cloud and the device")
+  .argument("[command]", "tour, proxy, or nothing to run the cloud and the device")
   .action((command: string | undefined, options: RunOptions) => {
     if (command !== undefined) program.error(`error: unknown command '${command}'`);
     return run(options);
@@ -70,6 +72,15 @@ program
   .action((_options, command: Command) =>
     runTour((command.optsWithGlobals() as { engine: Engine }).engine),
   );
+
+program
+  .command("proxy")
+  .description("a bad network in front of a port of this machine, TLS passed on as it is")
+  .requiredOption("--to <port>", "port of the local cloud", toPort)
+  .option("--listen <port>", "port to listen on, 0 for any", toPort, 0)
+  .addHelpText("after", `\nWhat it takes on its standard input, line by line:\n${faultWords}`)
+  .allowExcessArguments(false)
+  .action(runProxy);
 
 async function run(options: RunOptions): Promise<void> {
   const { Cloud } = await import("./cloud/cloud.js");
@@ -119,6 +130,27 @@ function interrupted(): Promise<void> {
   return new Promise(resolve => {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
   });
+}
+
+async function runProxy({ to, listen }: { to: number; listen: number }): Promise<void> {
+  const { FaultProxy } = await import("./world/proxy.js");
+  const proxy = await FaultProxy.listen({ to, port: listen });
+  console.log(`Listening on 127.0.0.1:${proxy.port}, on to port ${to}. Ctrl-C ends.`);
+  const lines = createInterface({ input: process.stdin });
+  lines.on("line", line => {
+    if (line.trim() === "") return;
+    try {
+      const faults = applyWords(proxy.faults, line);
+      if (faults === "cut") proxy.cutAll();
+      else proxy.faults = faults;
+      console.log(`${line.trim()}: ${proxy.open} links, ${JSON.stringify(proxy.faults)}`);
+    } catch (error) {
+      console.log((error as Error).message);
+    }
+  });
+  await interrupted();
+  lines.close();
+  await proxy.close();
 }
 
 async function runTour(engine: Engine): Promise<void> {

@@ -1,5 +1,5 @@
 // The board itself.
-import { boardId, freeHeapBytes, restart } from "skerry/platform/machine";
+import { boardId, freeHeapBytes, resetReason, restart } from "skerry/platform/machine";
 import type { KeyValueProvider, System } from "../../src/host.js";
 import { toHex } from "../../src/trust/der-reader.js";
 import { randomBytes } from "./random.js";
@@ -10,10 +10,12 @@ const key = "id";
 
 export class Board implements System {
   readonly id: string;
+  readonly resetReason: System["resetReason"];
 
   /** @throws when the board has no number and storage refuses to keep one */
   constructor(storage: KeyValueProvider) {
     this.id = boardId() ?? drawnId(storage);
+    this.resetReason = resetReason();
   }
 
   restart(): void {

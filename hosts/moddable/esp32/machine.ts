@@ -1,5 +1,6 @@
 // The ESP32's machine, through functions of ESP-IDF that the manifest names.
 import FFI from "mc/ffi";
+import { type ResetReason, resetReasonOf } from "skerry/hosts/moddable/reset-reason";
 import { toHex } from "skerry/src/trust/der-reader";
 import Time from "time";
 
@@ -7,6 +8,7 @@ interface Native {
   esp_fill_random(buffer: ArrayBufferLike, length: number): void;
   esp_restart(): void;
   esp_get_free_heap_size(): number;
+  esp_reset_reason(): number;
   esp_efuse_mac_get_default(address: ArrayBufferLike): number;
 }
 
@@ -36,6 +38,10 @@ export function elapsed(start: number, end: number): number {
 
 export function restart(): void {
   library().esp_restart();
+}
+
+export function resetReason(): ResetReason {
+  return resetReasonOf(library().esp_reset_reason());
 }
 
 export function freeHeapBytes(): number | undefined {

@@ -46,3 +46,8 @@ export function freeHeapBytes(): number | undefined {
 export function boardId(): string | undefined {
   return undefined;
 }
+
+/** A process does not know whether another one has been here before it. */
+export function resetReason(): undefined {
+  return undefined;
+}

@@ -279,10 +279,11 @@ function mayFollow(last: number, type: number): boolean {
 }
 
 function alertFrom(fragment: Uint8Array): TLSError {
-  const description = fragment.length === 2 ? fragment[1] : undefined;
-  if (description === alerts.closeNotify)
+  const received = fragment.length === 2 ? fragment[1] : undefined;
+  if (received === alerts.closeNotify)
     return new TLSError(undefined, "server closed the connection");
-  return new TLSError(undefined, `server sent alert ${description ?? "of a wrong length"}`);
+  const message = `server sent alert ${received ?? "of a wrong length"}`;
+  return new TLSError(undefined, message, { received });
 }
 
 function unexpected(what: string): TLSError {

@@ -3,7 +3,7 @@ import Timer from "timer";
 import type { TLSSocketOptions, TLSSocket as TLSStream } from "../../src/host.js";
 import { guard, report } from "./guard.js";
 import { fragmentBytes, GuardedSession } from "./session.js";
-import { alerts, TLSError } from "./tls-error.js";
+import { alerts, asStreamError, TLSError } from "./tls-error.js";
 import { Wire } from "./wire.js";
 
 /** Room for what one record adds to what it carries. */
@@ -11,7 +11,7 @@ const overheadBytes = 64;
 
 type State = "handshake" | "open" | "over";
 
-/** @see src/host.ts for the promises. The reason given to `onError` is a TLSError, or what one of the callbacks has thrown. */
+/** @see src/host.ts for the promises. What one of the callbacks has thrown goes to `onError` as it is. */
 export class TLSSocket implements TLSStream {
   readonly #options: TLSSocketOptions;
   readonly #session: GuardedSession;
@@ -138,8 +138,10 @@ export class TLSSocket implements TLSStream {
       const isOver = this.#ask(() =>
         this.#wire.together(() => this.#session.handshake(this.#wire)),
       );
-      if (this.#session.alert !== undefined) {
-        throw new TLSError(undefined, "server ended the handshake");
+      const { alert } = this.#session;
+      if (alert !== undefined) {
+        const received = alert.description;
+        throw new TLSError(undefined, "server ended the handshake", { received });
       }
       if (isOver) break;
       if (readable === this.#wire.readable && handshakeProcess === this.#session.handshakeProcess) {
@@ -171,6 +173,7 @@ export class TLSSocket implements TLSStream {
 
   #fail(error: unknown): void {
     if (this.#state === "over") return;
+    const { host, port } = this.#options;
     const description = error instanceof TLSError ? error.alert : alerts.internalError;
     this.#state = "over";
     guard(
@@ -183,7 +186,7 @@ export class TLSSocket implements TLSStream {
     );
     this.#release();
     guard(
-      () => this.#options.onError?.(error),
+      () => this.#options.onError?.(asStreamError(error, `${host}:${port}`)),
       second => report("tls", second),
     );
   }
@@ -199,9 +202,9 @@ export class TLSSocket implements TLSStream {
   /** What the SDK throws says neither who was wrong nor what the peer should be told. */
   #explain(cause: unknown): TLSError {
     if (cause instanceof TLSError) return cause;
-    const { alert } = this.#session;
-    if (alert !== undefined) {
-      return new TLSError(undefined, `server sent alert ${alert.description}`, { cause });
+    const received = this.#session.alert?.description;
+    if (received !== undefined) {
+      return new TLSError(undefined, `server sent alert ${received}`, { cause, received });
     }
     if (this.#state === "handshake") {
       const what = this.#session.isSealed

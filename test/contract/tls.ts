@@ -2,12 +2,18 @@
 // "break off".
 
 import type { TestFn } from "ava";
+import { AgentError, type ErrorCode } from "../../src/errors.js";
 import type { Host, SecureOptions, TLSSocket } from "../../src/host.js";
 import { assert, type ContractCase, register, same, sameBytes, thrown } from "./case.js";
 
 interface Identity {
   readonly certificate: Uint8Array;
   readonly key: Uint8Array;
+}
+
+interface RefusingServer {
+  readonly alert: number;
+  readonly port: number;
 }
 
 interface WrongServer {
@@ -29,6 +35,8 @@ export interface TlsSubjectData {
   readonly stranger: Identity;
   /** They have the server's certificate and name, and do one thing wrong in the handshake. */
   readonly wrongServers: readonly WrongServer[];
+  /** They answer the client's certificate with this alert. */
+  readonly refusingServers: readonly RefusingServer[];
 }
 
 export interface TlsSubject extends TlsSubjectData {
@@ -117,6 +125,12 @@ const pause = (subject: TlsSubject, delayMs: number) =>
     subject.host.timer.set(resolve, delayMs);
   });
 
+/** Portable products branch on the code, not on what the platform says. */
+function sameCode({ over }: Dialog, code: ErrorCode, why: string): void {
+  const error = over?.error;
+  same(error instanceof AgentError ? error.code : String(error), code, `code for ${why}`);
+}
+
 async function refused(dialog: Dialog, why: string): Promise<void> {
   await dialog.until(() => false);
   same(dialog.errors, 1, `errors for ${why}`);
@@ -191,18 +205,25 @@ export const tlsCases: readonly ContractCase<TlsSubject>[] = [
         thrown(() => dialog.socket.write(ascii("x")), "a write after the end");
         await pause(subject, 20);
         same(dialog.errors, 1, `errors after ${word}`);
+        sameCode(dialog, "connection/lost", word);
         dialog.close();
       }
     },
   },
   {
-    title: "a server of another root, of no root, or of another name is refused",
+    title: "a server of another root, of no root, or of another name is untrusted",
     async run(subject) {
       const { strangeRoot } = subject;
-      await refused(new Dialog(subject, { trustAnchors: [strangeRoot] }), "another root");
-      await refused(new Dialog(subject, { trustAnchors: [] }), "no root");
-      await refused(new Dialog(subject, { serverName: "other.example" }), "another name");
-      await refused(new Dialog(subject, { serverName: "127.0.0.1" }), "an address");
+      for (const [why, secure] of [
+        ["another root", { trustAnchors: [strangeRoot] }],
+        ["no root", { trustAnchors: [] }],
+        ["another name", { serverName: "other.example" }],
+        ["an address", { serverName: "127.0.0.1" }],
+      ] as const) {
+        const dialog = new Dialog(subject, secure);
+        await refused(dialog, why);
+        sameCode(dialog, "connection/untrusted", why);
+      }
     },
   },
   {
@@ -213,6 +234,28 @@ export const tlsCases: readonly ContractCase<TlsSubject>[] = [
       await dialog.until(() => false);
       await pause(subject, 20);
       same(dialog.errors, 1, "errors");
+      dialog.close();
+    },
+  },
+  {
+    title: "an alert about the client's certificate says that it is refused",
+    async run(subject) {
+      for (const { alert, port } of subject.refusingServers) {
+        const dialog = new Dialog({ ...subject, port });
+        await refused(dialog, `alert ${alert}`);
+        sameCode(dialog, "connection/refused", `alert ${alert}`);
+      }
+    },
+  },
+  {
+    // In TLS 1.3 the server says so only when the client's handshake is over. RFC 8446 4.4.2.4
+    title: "a client that has no certificate to show is told once that it is refused",
+    async run(subject) {
+      const dialog = new Dialog(subject, { clientCertificates: [] });
+      await dialog.until(() => false);
+      await pause(subject, 20);
+      same(dialog.errors, 1, "errors");
+      sameCode(dialog, "connection/refused", "no certificate");
       dialog.close();
     },
   },
@@ -255,6 +298,7 @@ export const tlsCases: readonly ContractCase<TlsSubject>[] = [
     async run(subject) {
       const dialog = new Dialog({ ...subject, port: 1 });
       await refused(dialog, "a closed port");
+      sameCode(dialog, "connection/lost", "a closed port");
       const message = String((dialog.over?.error as Error | undefined)?.message);
       // Not every platform says why; which address could not be reached, each can.
       assert(/:1\b/.test(message), `the error says ${message}`);

@@ -50,6 +50,8 @@ export interface Script {
   /** DER, leaf first. */
   readonly chain: readonly Uint8Array[];
   readonly fault?: Fault;
+  /** Description of the alert that is the answer to the client's certificate. */
+  readonly refusal?: number;
   /** Signs in the place of `key`, for "strangersSignature". */
   readonly stranger?: KeyObject;
   /** Whether a certificate is asked for; one that comes is not looked at. */
@@ -236,6 +238,7 @@ class Conversation {
       const one = content.subarray(at, at + length);
       at += length;
       this.#said.push(one);
+      if (one[0] === 11 && this.#script.refusal !== undefined) return this.#refuse();
       if (one[0] === 1) this.#answer(one);
       else if (one[0] === 16) this.#agree(one);
       else if (one[0] === 20) this.#finish();
@@ -266,6 +269,11 @@ class Conversation {
     const keys = expand(this.#master, "key expansion", concat([random, this.#clientRandom]), 40);
     this.#theirs = new Seal(keys.subarray(0, 16), keys.subarray(32, 36));
     this.#mine = new Seal(keys.subarray(16, 32), keys.subarray(36, 40));
+  }
+
+  #refuse(): void {
+    this.#send(type.alert, Uint8Array.of(2, this.#script.refusal!));
+    this.#socket.removeAllListeners("data").resume().end();
   }
 
   #finish(): void {

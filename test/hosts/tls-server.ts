@@ -7,8 +7,8 @@ import { createServer } from "node:tls";
 import type { TlsSubjectData } from "../contract/tls.js";
 import { createAuthority, type Identity, toPem } from "./certificates.js";
 import {
-  type Fault,
   handshakeFaults,
+  type Script,
   type ScriptedServer,
   startScriptedServer,
 } from "./scripted-server.js";
@@ -22,6 +22,9 @@ export interface EchoServer {
 const farewell = "farewell";
 const breakOff = "break off";
 
+/** Alerts about a client's certificate, as TLS 1.2 knows them. @see RFC 5246 7.2.2 */
+const aboutClient = [40, 42, 43, 44, 45, 46, 48, 49];
+
 export async function startEchoServer(): Promise<EchoServer> {
   const [authority, strangers] = await Promise.all([
     createAuthority("Test root"),
@@ -34,7 +37,8 @@ export async function startEchoServer(): Promise<EchoServer> {
     authority.issueClient("device-1", "rsa"),
     strangers.issueClient("device-1"),
   ]);
-  const wrong = await Promise.all(handshakeFaults.map(fault => startWrong(own, fault)));
+  const wrong = await Promise.all(handshakeFaults.map(fault => startScripted(own, { fault })));
+  const refusing = await Promise.all(aboutClient.map(refusal => startScripted(own, { refusal })));
   const server = createServer({
     cert: toPem("CERTIFICATE", own.certificate),
     key: toPem("PRIVATE KEY", own.key),
@@ -69,9 +73,10 @@ export async function startEchoServer(): Promise<EchoServer> {
       rsaClient,
       stranger,
       wrongServers: wrong.map(({ port }, i) => ({ fault: handshakeFaults[i]!, port })),
+      refusingServers: refusing.map(({ port }, i) => ({ alert: aboutClient[i]!, port })),
     },
     close: async () => {
-      await Promise.all(wrong.map(each => each.close()));
+      await Promise.all([...wrong, ...refusing].map(each => each.close()));
       await new Promise<void>(resolve => {
         server.close(() => resolve());
         for (const socket of sockets) socket.destroy();
@@ -80,8 +85,8 @@ export async function startEchoServer(): Promise<EchoServer> {
   };
 }
 
-function startWrong(own: Identity, fault: Fault): Promise<ScriptedServer> {
+function startScripted(own: Identity, script: Partial<Script>): Promise<ScriptedServer> {
   const key = createPrivateKey({ key: Buffer.from(own.key), format: "der", type: "pkcs8" });
   const stranger = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
-  return startScriptedServer({ key, chain: [own.certificate], stranger, asks: true, fault });
+  return startScriptedServer({ key, chain: [own.certificate], stranger, asks: true, ...script });
 }

@@ -308,6 +308,7 @@ test("an alert of the server ends the handshake without one of ours", t => {
     instanceOf: TLSError,
   })!;
   t.is(error.alert, undefined);
+  t.is(error.received, 40);
   t.regex(error.message, /alert 40/);
 });
 

@@ -1,0 +1,27 @@
+// Every case Device Advisor documents, in its order, except the two that are not examined over a link.
+import { backoffCases } from "./backoff-cases.js";
+import type { Case } from "./case.js";
+import { longCase } from "./long-case.js";
+import { mqttCases } from "./mqtt-cases.js";
+import { shadowCases } from "./shadow-cases.js";
+import { tlsCases } from "./tls-cases.js";
+
+export const linkCases: readonly Case[] = Object.freeze([
+  ...tlsCases,
+  ...mqttCases.slice(0, 3),
+  ...backoffCases,
+  ...mqttCases.slice(3),
+  ...shadowCases,
+]);
+
+export { longCase };
+export const policyCase = "Security_Device_Policies";
+export const jobCase = "Job_Execution";
+
+/** What `--case` takes. */
+export const caseNames: readonly string[] = Object.freeze([
+  ...linkCases.map(({ name }) => name),
+  jobCase,
+  policyCase,
+  longCase.name,
+]);

@@ -1,8 +1,9 @@
-// The command line: the local cloud with one virtual sensor node, the tour, or a bad network.
+// The command line: the local cloud with one virtual sensor node, the tour, a bad network, or the examination.
 import { rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { adviseCommand } from "./advisor/command.js";
 import type { Engine } from "./fleet/device.js";
 import { makeFolder } from "./folder.js";
 import type { Line } from "./narrator.js";
@@ -55,7 +56,7 @@ const program = new Command("skerry")
   )
   .addOption(engineOption())
   .option("--no-device", "only the cloud, for a device of your own")
-  .argument("[command]", "tour, proxy, or nothing to run the cloud and the device")
+  .argument("[command]", "tour, advise, proxy, or nothing to run the cloud and the device")
   .action((command: string | undefined, options: RunOptions) => {
     if (command !== undefined) program.error(`error: unknown command '${command}'`);
     return run(options);
@@ -81,6 +82,8 @@ program
   .addHelpText("after", `\nWhat it takes on its standard input, line by line:\n${faultWords}`)
   .allowExcessArguments(false)
   .action(runProxy);
+
+program.addCommand(adviseCommand(toPort));
 
 async function run(options: RunOptions): Promise<void> {
   const { Cloud } = await import("./cloud/cloud.js");

@@ -4,6 +4,7 @@ import type { FlowFaults, LinkFaults, NameFaults, Segments } from "../../simulat
 import { Random } from "../../simulator/world/random.js";
 import { obliging, type Script } from "../../simulator/world/scripted-broker.js";
 import { openLinkWorld } from "./link-world.js";
+import { openWorld } from "./world.js";
 
 const seeds = 60;
 const rounds = 40;
@@ -108,4 +109,39 @@ test(`${seeds} seeded hours of every fault in any mixture end online, with telem
   }
   t.log(`${ends} links ended, ${dropped} messages dropped for want of room`);
   t.true(ends > seeds * 10);
+});
+
+test("a blank board in seeded hours of any network earns one identity and follows its shadow in the end", async t => {
+  let ends = 0;
+  for (let seed = 1; seed <= 30; seed++) {
+    const where = `seed ${seed}`;
+    const random = new Random(seed * 32_452_843);
+    const world = await openWorld(seed);
+    const { clock, network, cloud } = world;
+    world.boot();
+    let wanted: { led: string; sampleSeconds: number } | undefined;
+    for (let round = 0; round < 30; round++) {
+      const isWell = random.below(3) === 0;
+      network.faults = isWell ? {} : anyFaults(random);
+      network.names = isWell ? {} : { fate: anyNames(random).fate! };
+      if (random.below(5) === 0) network.cutAll();
+      if (random.below(3) === 0 && cloud.things().length > 0) {
+        const led = ["off", "red", "blue"][random.below(3)]!;
+        wanted = { led, sampleSeconds: 30 + random.below(300) };
+        cloud.updateDesired("node-SN-1", wanted);
+      }
+      await clock.run(random.below(240_000));
+    }
+    network.faults = {};
+    network.names = {};
+    await clock.run(900_000);
+    ends += world.seen("offline").length;
+    t.deepEqual(cloud.clients(), ["node-SN-1"], where);
+    t.is(cloud.things().length, 1, where);
+    const shadow = cloud.shadow("node-SN-1") as { state: { reported: object; delta?: object } };
+    t.is(shadow.state.delta, undefined, where);
+    if (wanted) t.like(shadow.state.reported, wanted, where);
+    t.deepEqual(world.seen("fault"), [], where);
+  }
+  t.log(`${ends} links ended`);
 });

@@ -87,6 +87,8 @@ export function lineOfCloud(event: CloudEvent): Line | undefined {
       return milestone(`issued certificate ${short(event.certificateId)}… to ${event.clientId}`);
     case "thingRegistered":
       return milestone(`registered ${event.thingName}`);
+    case "certificateExpired":
+      return plain(`deleted certificate ${short(event.certificateId)}…: nobody registered it`);
     case "provisioningRefused":
       return trouble(`provisioning refused: ${event.errorCode}: ${event.errorMessage}`);
     case "shadowUpdated":

@@ -1,7 +1,6 @@
 // The local cloud, put together: authority, registry, broker, provisioning and shadows in one process.
 
-import { X509Certificate } from "node:crypto";
-import { Authority, certificateId } from "./authority.js";
+import { Authority } from "./authority.js";
 import { Broker, type DeleteConnectionOptions } from "./broker.js";
 import type {
   Acceptor,
@@ -12,14 +11,8 @@ import type {
   Peer,
   PublishOutcome,
 } from "./broker-types.js";
-import {
-  claimPolicy,
-  claimPolicyName,
-  defaultTemplate,
-  defaultTemplateName,
-  devicePolicy,
-  devicePolicyName,
-} from "./defaults.js";
+import { Certificates } from "./certificates.js";
+import { installDefaults } from "./defaults.js";
 import {
   type Clock,
   PendingWork,
@@ -31,9 +24,10 @@ import {
 } from "./environment.js";
 import type { CloudError } from "./errors.js";
 import { Front } from "./front.js";
+import type { Hook } from "./hook.js";
 import type { JsonObject } from "./json.js";
 import { Provisioning, type ProvisioningEvent } from "./provisioning.js";
-import { type CertificateStatus, Registry, registrySchemas, type Thing } from "./registry.js";
+import { Registry, registrySchemas, type SettableStatus, type Thing } from "./registry.js";
 import type { Message } from "./session.js";
 import { type ShadowChange, Shadows, shadowSchemas } from "./shadows.js";
 import { Store } from "./store.js";
@@ -61,6 +55,8 @@ export interface CloudOptions {
   readonly serverNames?: readonly string[];
   /** Serial numbers that the pre-provisioning hook lets in. */
   readonly allow: readonly string[];
+  /** Another hook than the list of serial numbers; it is asked for every template. */
+  readonly hook?: Hook;
   readonly clock?: Clock;
   readonly timer?: Timer;
   readonly random?: Random;
@@ -83,6 +79,8 @@ const answers = /\/(accepted|rejected|delta|documents)$/;
 const basicIngest = /^\$aws\/rules\/[^/]+\//;
 
 export class Cloud {
+  /** What the owner sees of certificates, and may do with them. */
+  readonly certificates: Certificates;
   readonly #authority: Authority;
   readonly #registry: Registry;
   readonly #store: Store;
@@ -103,6 +101,7 @@ export class Cloud {
     this.#allow = new Set(options.allow);
     this.#onEvent = event => options.onEvent?.(event);
     this.#registry = new Registry(store);
+    this.certificates = new Certificates(this.#registry);
     this.#broker = this.#createBroker(options, clock, timer, random);
     this.#registry.onDeactivated = id => this.#broker.disconnectCertificate(id);
     this.#shadows = new Shadows({
@@ -111,17 +110,19 @@ export class Cloud {
       publish: (topic, payload) => this.#broker.publish({ topic, payload, qos: 1, retain: false }),
       onChange: change => this.#onEvent({ type: "shadowUpdated", ...change }),
     });
+    const registry = this.#registry;
     this.#provisioning = new Provisioning({
       authority,
-      registry: this.#registry,
+      registry,
       store,
       clock,
+      timer,
       random,
       pending: this.#pending,
-      allow: ({ parameters }) => this.#allow.has(parameters.SerialNumber ?? ""),
+      hook: options.hook ?? (({ parameters }) => this.#isListed(parameters.SerialNumber)),
       onEvent: this.#onEvent,
     });
-    this.#installDefaults(clock);
+    installDefaults(registry, authority.claim.certificate, clock.now());
   }
 
   /**
@@ -158,6 +159,16 @@ export class Cloud {
     return { ...this.#authority.claim, trustAnchor: this.#authority.trustAnchor };
   }
 
+  /** Replaces a policy of that name; live connections follow at once. @throws CloudError "cloud/invalid-policy" */
+  putPolicy(name: string, document: unknown): void {
+    this.#registry.putPolicy(name, document);
+  }
+
+  /** Replaces a provisioning template of that name. @throws CloudError "cloud/invalid-template" */
+  putTemplate(name: string, body: unknown): void {
+    this.#registry.putTemplate(name, body);
+  }
+
   /** Lets another serial number through the pre-provisioning hook. */
   allow(serialNumber: string): void {
     this.#allow.add(serialNumber);
@@ -183,8 +194,8 @@ export class Cloud {
   }
 
   /** Leaving ACTIVE ends the certificate's sessions. @returns false when it does not exist */
-  setCertificateStatus(id: string, status: CertificateStatus): boolean {
-    return this.#registry.setCertificateStatus(id, status);
+  setCertificateStatus(id: string, status: SettableStatus): boolean {
+    return this.certificates.setStatus(id, status);
   }
 
   /** Publishes as the cloud would; policies decide who receives it. */
@@ -229,6 +240,7 @@ export class Cloud {
 
   async #close(): Promise<void> {
     this.#broker.close();
+    this.#provisioning.close();
     await this.#front?.close();
     await this.#pending.idle();
     await this.#store.close();
@@ -261,26 +273,8 @@ export class Cloud {
     });
   }
 
-  /** The claim certificate, its policy, the device policy and the template: written when they are missing. */
-  #installDefaults(clock: Clock): void {
-    const registry = this.#registry;
-    if (!registry.hasPolicy(claimPolicyName)) registry.putPolicy(claimPolicyName, claimPolicy);
-    if (!registry.hasPolicy(devicePolicyName)) registry.putPolicy(devicePolicyName, devicePolicy);
-    if (registry.template(defaultTemplateName) === undefined) {
-      registry.putTemplate(defaultTemplateName, defaultTemplate);
-    }
-    const pem = this.#authority.claim.certificate;
-    const id = certificateId(new X509Certificate(pem).raw);
-    if (registry.certificate(id) !== undefined) return;
-    registry.putCertificate({
-      id,
-      pem,
-      kind: "claim",
-      status: "ACTIVE",
-      createdAt: clock.now(),
-      exclusive: false,
-      policies: [claimPolicyName],
-    });
+  #isListed(serialNumber = ""): { readonly allowProvisioning: boolean } {
+    return { allowProvisioning: this.#allow.has(serialNumber) };
   }
 
   /** Which service a publish is for ("reserved-topics"); everything under `$` that is not known is refused. */
@@ -300,20 +294,24 @@ export class Cloud {
     return unserved.test(topic) && !answers.test(topic) ? "consumed" : "undefined-topic";
   }
 
-  #telemetry(
-    { topic, payload }: Message,
-    { clientId }: Client,
-    outcome: PublishOutcome,
-  ): PublishOutcome {
-    this.#onEvent({ type: "message", clientId, topic, payload });
+  #telemetry(message: Message, client: Client, outcome: PublishOutcome): PublishOutcome {
+    const { topic, payload } = message;
+    this.#onEvent({ type: "message", clientId: client.clientId, topic, payload });
     return outcome;
   }
 
   #refused(
     reason: Extract<BrokerEvent, { type: "connectionRefused" }>["reason"],
     detail: string,
-    peer: Peer,
+    { certificateId, address }: Peer,
   ): void {
-    this.#onEvent({ type: "connectionRefused", reason, detail, ...peer, clientId: undefined });
+    this.#onEvent({
+      type: "connectionRefused",
+      reason,
+      detail,
+      address,
+      clientId: undefined,
+      certificateId,
+    });
   }
 }

@@ -1,35 +1,17 @@
 // What a fresh local cloud holds: the claim policy, the device policy and the `sensor-node` template.
 
+import { X509Certificate } from "node:crypto";
+import { certificateId } from "./authority.js";
 import { arnPrefix, type PolicyDocument } from "./policy.js";
+import { provisioningPolicy } from "./provisioning-policy.js";
+import type { Registry } from "./registry.js";
 import type { TemplateBody } from "./template.js";
 
 export const claimPolicyName = "skerry-claim";
 export const devicePolicyName = "skerry-device";
 export const defaultTemplateName = "sensor-node";
 
-const provisioningTopics = [
-  "$aws/certificates/create/*",
-  "$aws/certificates/create-from-csr/*",
-  `$aws/provisioning-templates/${defaultTemplateName}/provision/*`,
-];
-
-/** Exactly what "provision-wo-cert" asks for, with the CSR path that its sample leaves out. */
-export const claimPolicy: PolicyDocument = {
-  Version: "2012-10-17",
-  Statement: [
-    { Effect: "Allow", Action: "iot:Connect", Resource: `${arnPrefix}client/*` },
-    {
-      Effect: "Allow",
-      Action: ["iot:Publish", "iot:Receive"],
-      Resource: provisioningTopics.map(topic => `${arnPrefix}topic/${topic}`),
-    },
-    {
-      Effect: "Allow",
-      Action: "iot:Subscribe",
-      Resource: provisioningTopics.map(topic => `${arnPrefix}topicfilter/${topic}`),
-    },
-  ],
-};
+export const claimPolicy: PolicyDocument = provisioningPolicy(defaultTemplateName);
 
 const thing = "${" + "iot:Connection.Thing.ThingName}";
 const deviceTopics = [
@@ -90,3 +72,23 @@ export const defaultTemplate: TemplateBody = {
   },
   DeviceConfiguration: {},
 };
+
+/** The claim certificate, its policy, the device policy and the template: written when they are missing. */
+export function installDefaults(registry: Registry, claimPem: string, now: number): void {
+  if (!registry.hasPolicy(claimPolicyName)) registry.putPolicy(claimPolicyName, claimPolicy);
+  if (!registry.hasPolicy(devicePolicyName)) registry.putPolicy(devicePolicyName, devicePolicy);
+  if (registry.template(defaultTemplateName) === undefined) {
+    registry.putTemplate(defaultTemplateName, defaultTemplate);
+  }
+  const id = certificateId(new X509Certificate(claimPem).raw);
+  if (registry.certificate(id) !== undefined) return;
+  registry.putCertificate({
+    id,
+    pem: claimPem,
+    kind: "claim",
+    status: "ACTIVE",
+    createdAt: now,
+    exclusive: false,
+    policies: [claimPolicyName],
+  });
+}

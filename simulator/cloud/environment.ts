@@ -33,23 +33,47 @@ export function randomHex(random: Random, byteLength: number): string {
 
 /** Counts asynchronous work, so that virtual time can wait until none is left. */
 export class PendingWork {
-  readonly #work = new Set<Promise<unknown>>();
+  #count = 0;
+  readonly #waiting = new Set<() => void>();
 
   /** Follows `work` to its end; its failure stays the caller's. */
   track<T>(work: Promise<T>): Promise<T> {
-    const settled = work.then(
-      () => undefined,
-      () => undefined,
-    );
-    this.#work.add(settled);
-    settled.finally(() => this.#work.delete(settled));
+    const settled = (): void => this.#done();
+    this.#count++;
+    work.then(settled, settled);
     return work;
+  }
+
+  /**
+   * Waits, inside tracked work, for what may take its time: time goes on meanwhile.
+   * What comes within one turn is still work; from `resume` on it is work again.
+   */
+  outside<T>(wait: (resume: (value: T) => void) => void): Promise<T> {
+    return new Promise(resolve => {
+      let isOutside = false;
+      let isOver = false;
+      wait(value => {
+        if (isOver) return;
+        isOver = true;
+        if (isOutside) this.#count++;
+        resolve(value);
+      });
+      setImmediate(() => {
+        if (isOver) return;
+        isOutside = true;
+        this.#done();
+      });
+    });
   }
 
   /** Resolves when nothing is pending, work started meanwhile included. */
   async idle(): Promise<void> {
-    while (this.#work.size > 0) {
-      await Promise.all(this.#work);
-    }
+    while (this.#count > 0) await new Promise<void>(resolve => this.#waiting.add(resolve));
+  }
+
+  #done(): void {
+    if (--this.#count > 0) return;
+    for (const wake of this.#waiting) wake();
+    this.#waiting.clear();
   }
 }

@@ -8,6 +8,10 @@ export type CloudErrorCode =
   | "cloud/cannot-listen"
   | "cloud/invalid-policy"
   | "cloud/invalid-template"
+  | "cloud/invalid-authority"
+  | "cloud/invalid-status"
+  | "cloud/not-found"
+  | "cloud/in-use"
   | "cloud/shadow-rejected"
   | "cloud/closed";
 

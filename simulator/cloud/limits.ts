@@ -64,6 +64,12 @@ export const provisioningLimits = Object.freeze({
   pendingCertificates: 10_000,
   /** Assumed: requests of one connection that wait for their answer. */
   requestsInFlight: 10,
+  /** Assumed: bytes of one request; a signing request is at most 4096 characters of it. */
+  requestBytes: 32_768,
+  /** Assumed: levels of arrays and maps in a request; a deeper one is refused unread. */
+  requestDepth: 8,
+  /** The hook has to answer within 5 seconds ("pre-provisioning-hook"). */
+  hookMs: 5_000,
   /** Template body is at most 10,240 characters (quota page). */
   templateCharacters: 10_240,
 });

@@ -8,6 +8,9 @@ import { parseTemplate, type TemplateBody, templateSchema } from "./template.js"
 
 export type CertificateStatus = "PENDING_ACTIVATION" | "ACTIVE" | "INACTIVE" | "REVOKED";
 
+/** UpdateCertificate refuses the others: they are the service's to give. */
+export type SettableStatus = Exclude<CertificateStatus, "PENDING_ACTIVATION">;
+
 const certificateSchema = v.object({
   id: v.string(),
   pem: v.string(),
@@ -112,7 +115,7 @@ export class Registry {
   }
 
   /** Live sessions end when the status leaves ACTIVE. @returns false when there is no such certificate */
-  setCertificateStatus(id: string, status: CertificateStatus): boolean {
+  setCertificateStatus(id: string, status: SettableStatus): boolean {
     const certificate = this.#certificates.get(id);
     if (certificate === undefined) return false;
     this.putCertificate({ ...certificate, status });

@@ -1,0 +1,40 @@
+// Carries out what a template asks for: RegisterThing ends here.
+
+import type { Certificate, Registry } from "./registry.js";
+import { notFound, Rejection } from "./rejection.js";
+import type { ProvisioningPlan } from "./template.js";
+
+/**
+ * All checks come first, so that a refusal changes nothing.
+ *
+ * @throws       Rejection
+ */
+export function register(
+  registry: Registry,
+  plan: ProvisioningPlan,
+  certificate: Certificate,
+  now: number,
+): Certificate {
+  const { name, attributes, attributesOverride } = plan.thing;
+  const missing = plan.policies.find(policy => !registry.hasPolicy(policy));
+  if (missing !== undefined) throw notFound(`Policy ${missing} does not exist`);
+  const existing = registry.thing(name);
+  if (existing === undefined) {
+    registry.putThing({ name, attributes, createdAt: now });
+  } else if (attributesOverride === "FAIL") {
+    throw new Rejection(409, "ResourceConflict", `Thing ${name} exists already`);
+  } else if (attributesOverride !== "DO_NOTHING") {
+    const kept = attributesOverride === "MERGE" ? existing.attributes : {};
+    registry.putThing({ ...existing, attributes: { ...kept, ...attributes } });
+  }
+  const { ownership: _used, ...rest } = certificate;
+  const registered: Certificate = {
+    ...rest,
+    status: plan.certificate.active ? "ACTIVE" : "INACTIVE",
+    thing: name,
+    exclusive: plan.certificate.exclusive,
+    policies: [...plan.policies],
+  };
+  registry.putCertificate(registered);
+  return registered;
+}

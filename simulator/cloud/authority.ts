@@ -112,7 +112,7 @@ export class Authority {
       ],
     });
     const authority = new Authority(options, root, keys.privateKey);
-    const claim = await authority.#issueClaim();
+    const claim = await authority.#issueFirstClaim();
     const server = await authority.#issueServer(options.serverNames);
     const stored: AuthorityDocument = {
       format: 1,
@@ -174,16 +174,26 @@ export class Authority {
     return { ...issued, privateKey: pair.privateKey };
   }
 
+  /** A certificate with its key, P-256 and PKCS#8, for whoever asks on a device's behalf. */
+  async issueClaim(notAfter: Date): Promise<PemIdentity & { readonly id: string }> {
+    const keys = await generateKeys();
+    const publicKey = await x509.PublicKey.create(keys.publicKey);
+    const certificate = await this.#sign("CN=AWS IoT Certificate", publicKey, notAfter, []);
+    return {
+      id: certificateId(new Uint8Array(certificate.rawData)),
+      certificate: pemOf(certificate),
+      key: await exportKey(keys.privateKey),
+    };
+  }
+
   async #issueDevice(publicKey: x509.PublicKey): Promise<IssuedCertificate> {
     const certificate = await this.#sign("CN=AWS IoT Certificate", publicKey, endOfTime, []);
     return { id: certificateId(new Uint8Array(certificate.rawData)), pem: pemOf(certificate) };
   }
 
-  async #issueClaim(): Promise<PemIdentity> {
-    const keys = await generateKeys();
-    const publicKey = await x509.PublicKey.create(keys.publicKey);
-    const certificate = await this.#sign("CN=AWS IoT Certificate", publicKey, endOfTime, []);
-    this.#claim = { certificate: pemOf(certificate), key: await exportKey(keys.privateKey) };
+  async #issueFirstClaim(): Promise<PemIdentity> {
+    const { certificate, key } = await this.issueClaim(endOfTime);
+    this.#claim = { certificate, key };
     return this.#claim;
   }
 

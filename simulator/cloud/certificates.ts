@@ -23,8 +23,12 @@ export class Certificates {
     this.#registry = registry;
   }
 
+  /** Trusted users' claims are not listed ("provision-wo-cert"). */
   list(): readonly CertificateInfo[] {
-    return this.#registry.certificates().map(infoOf);
+    return this.#registry
+      .certificates()
+      .filter(each => each.temporary === undefined)
+      .map(infoOf);
   }
 
   get(id: string): CertificateInfo | undefined {

@@ -31,6 +31,7 @@ import { Registry, registrySchemas, type SettableStatus, type Thing } from "./re
 import type { Message } from "./session.js";
 import { type ShadowChange, Shadows, shadowSchemas } from "./shadows.js";
 import { Store } from "./store.js";
+import { type TemporaryClaim, TemporaryClaims } from "./temporary-claims.js";
 
 export type CloudEvent =
   | BrokerEvent
@@ -73,6 +74,9 @@ export interface Claim {
   readonly trustAnchor: string;
 }
 
+/** A claim that a trusted user asked for. */
+export type ProvisioningClaim = TemporaryClaim & Pick<Claim, "trustAnchor">;
+
 /** Service topics that are accepted though nothing here serves them yet: jobs, streams, Defender, commands. */
 const unserved = /^\$aws\/(things\/[^/]+\/(jobs|streams|defender)\/|commands\/)/;
 const answers = /\/(accepted|rejected|delta|documents)$/;
@@ -87,6 +91,7 @@ export class Cloud {
   readonly #broker: Broker;
   readonly #shadows: Shadows;
   readonly #provisioning: Provisioning;
+  readonly #temporaryClaims: TemporaryClaims;
   readonly #pending = new PendingWork();
   readonly #onEvent: (event: CloudEvent) => void;
   readonly #allow: Set<string>;
@@ -100,7 +105,7 @@ export class Cloud {
     this.#store = store;
     this.#allow = new Set(options.allow);
     this.#onEvent = event => options.onEvent?.(event);
-    this.#registry = new Registry(store);
+    this.#registry = new Registry(store, clock);
     this.certificates = new Certificates(this.#registry);
     this.#broker = this.#createBroker(options, clock, timer, random);
     this.#registry.onDeactivated = id => this.#broker.disconnectCertificate(id);
@@ -122,6 +127,7 @@ export class Cloud {
       hook: options.hook ?? (({ parameters }) => this.#isListed(parameters.SerialNumber)),
       onEvent: this.#onEvent,
     });
+    this.#temporaryClaims = new TemporaryClaims({ authority, registry, store, clock, timer });
     installDefaults(registry, authority.claim.certificate, clock.now());
   }
 
@@ -157,6 +163,16 @@ export class Cloud {
 
   claim(): Claim {
     return { ...this.#authority.claim, trustAnchor: this.#authority.trustAnchor };
+  }
+
+  /**
+   * A certificate for one device's first contact, good for five minutes and for this template only.
+   *
+   * @throws CloudError "cloud/not-found"
+   */
+  async createProvisioningClaim(templateName: string): Promise<ProvisioningClaim> {
+    const claim = await this.#pending.track(this.#temporaryClaims.create(templateName));
+    return { ...claim, trustAnchor: this.#authority.trustAnchor };
   }
 
   /** Replaces a policy of that name; live connections follow at once. @throws CloudError "cloud/invalid-policy" */
@@ -241,6 +257,7 @@ export class Cloud {
   async #close(): Promise<void> {
     this.#broker.close();
     this.#provisioning.close();
+    this.#temporaryClaims.close();
     await this.#front?.close();
     await this.#pending.idle();
     await this.#store.close();

@@ -70,6 +70,10 @@ export const provisioningLimits = Object.freeze({
   requestDepth: 8,
   /** The hook has to answer within 5 seconds ("pre-provisioning-hook"). */
   hookMs: 5_000,
+  /** A claim by a trusted user expires five minutes after it was made ("provision-wo-cert"). */
+  temporaryClaimMs: 300_000,
+  /** Who connected with one in time has five minutes to get a certificate ("provision-wo-cert"). */
+  temporarySessionMs: 300_000,
   /** Template body is at most 10,240 characters (quota page). */
   templateCharacters: 10_240,
 });

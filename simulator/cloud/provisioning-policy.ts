@@ -4,6 +4,7 @@ import { arnPrefix, type PolicyDocument } from "./policy.js";
 
 /**
  * Exactly what "provision-wo-cert" asks for, with the CSR path that its sample leaves out.
+ * A trusted user's claim has the same rights for its template: assumed, the guide shows no policy of it.
  */
 export function provisioningPolicy(templateName: string): PolicyDocument {
   const topics = [

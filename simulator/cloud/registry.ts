@@ -1,8 +1,10 @@
 // Things, certificates, policies and provisioning templates, and who may do what with them.
 
 import * as v from "valibot";
+import type { Clock } from "./environment.js";
 import { CloudError } from "./errors.js";
 import { type PolicyDocument, PolicySet, parsePolicy, policySchema } from "./policy.js";
+import { provisioningPolicy } from "./provisioning-policy.js";
 import type { Store } from "./store.js";
 import { parseTemplate, type TemplateBody, templateSchema } from "./template.js";
 
@@ -23,6 +25,8 @@ const certificateSchema = v.object({
   policies: v.array(v.string()),
   /** SHA-256 of the ownership token, until it is used or expires. */
   ownership: v.exactOptional(v.object({ tokenHash: v.string(), expiresAt: v.number() })),
+  /** A trusted user's claim: for one template, refused at connect once it has expired. */
+  temporary: v.exactOptional(v.object({ template: v.string(), expiresAt: v.number() })),
 });
 const thingSchema = v.object({
   name: v.string(),
@@ -66,12 +70,14 @@ export class Registry {
   readonly #things: Map<string, Thing>;
   readonly #policies: Map<string, PolicyDocument>;
   readonly #templates: Map<string, TemplateBody>;
+  readonly #clock: Clock;
   /** Called when a certificate stops being ACTIVE: its sessions must end. */
   onDeactivated: (certificateId: string) => void = () => undefined;
   #revision = 0;
 
-  constructor(store: Store) {
+  constructor(store: Store, clock: Clock) {
     this.#store = store;
+    this.#clock = clock;
     this.#certificates = new Map(store.list("certificate", certificateSchema));
     this.#things = new Map(store.list("thing", thingSchema));
     const policies = store.list("policy", policyRecordSchema);
@@ -157,6 +163,11 @@ export class Registry {
   refusal(id: string | undefined): CertificateRefusal | undefined {
     const certificate = id === undefined ? undefined : this.#certificates.get(id);
     if (certificate === undefined) return "DEVICE_CERTIFICATE_NOT_REGISTERED";
+    // Over TLS its own dates end it first; the reason is assumed.
+    const expiresAt = certificate.temporary?.expiresAt;
+    if (expiresAt !== undefined && expiresAt <= this.#clock.now()) {
+      return "DEVICE_CERTIFICATE_INACTIVE";
+    }
     if (certificate.status === "REVOKED") return "DEVICE_CERTIFICATE_REVOKED";
     return certificate.status === "ACTIVE" ? undefined : "DEVICE_CERTIFICATE_INACTIVE";
   }
@@ -188,6 +199,9 @@ export class Registry {
     const counts = certificate.exclusive || certificate.thing === clientId;
     const thing = counts ? certificate.thing : undefined;
     const documents = certificate.policies.flatMap(name => this.#policies.get(name) ?? []);
+    if (certificate.temporary !== undefined) {
+      documents.push(provisioningPolicy(certificate.temporary.template));
+    }
     const attributes = thing === undefined ? {} : (this.#things.get(thing)?.attributes ?? {});
     return new PolicySet(documents, {
       ...Object.fromEntries(

@@ -87,6 +87,14 @@ export function lineOfCloud(event: CloudEvent): Line | undefined {
       return milestone(`issued certificate ${short(event.certificateId)}… to ${event.clientId}`);
     case "thingRegistered":
       return milestone(`registered ${event.thingName}`);
+    case "certificateRegistered":
+      return milestone(
+        `met certificate ${short(event.certificateId)}… of authority ${short(event.authorityId)}…: ${event.status}${event.thingName ? `, ${event.thingName}` : ""}`,
+      );
+    case "justInTimeRefused":
+      return trouble(
+        `cannot provision certificate ${short(event.certificateId)}…: ${event.errorMessage}`,
+      );
     case "certificateExpired":
       return plain(`deleted certificate ${short(event.certificateId)}…: nobody registered it`);
     case "provisioningRefused":

@@ -23,6 +23,8 @@ export interface Link {
 export interface Peer {
   readonly certificateId: string | undefined;
   readonly address: string;
+  /** Needed where the cloud may see the certificate for the first time. */
+  readonly certificatePem?: string;
 }
 
 /** The broker's end of a link. */

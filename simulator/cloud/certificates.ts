@@ -10,6 +10,8 @@ export interface CertificateInfo {
   readonly status: CertificateStatus;
   readonly thingName: string | undefined;
   readonly policies: readonly string[];
+  /** The registered authority that signed it; undefined: this cloud's own. */
+  readonly authorityId: string | undefined;
   /** Epoch ms. */
   readonly createdAt: number;
 }
@@ -104,7 +106,7 @@ function missing(what: string, name: string): CloudError {
 }
 
 function infoOf(certificate: Certificate): CertificateInfo {
-  const { id, pem, kind, status, thing, policies, createdAt } = certificate;
+  const { id, pem, kind, status, thing, policies, authorityId, createdAt } = certificate;
   return {
     certificateId: id,
     pem,
@@ -112,6 +114,7 @@ function infoOf(certificate: Certificate): CertificateInfo {
     status,
     thingName: thing,
     policies,
+    authorityId,
     createdAt,
   };
 }

@@ -26,8 +26,15 @@ import type { CloudError } from "./errors.js";
 import { Front } from "./front.js";
 import type { Hook } from "./hook.js";
 import type { JsonObject } from "./json.js";
+import { type AuthorityRegistration, JustInTime, type JustInTimeEvent } from "./just-in-time.js";
 import { Provisioning, type ProvisioningEvent } from "./provisioning.js";
-import { Registry, registrySchemas, type SettableStatus, type Thing } from "./registry.js";
+import {
+  type CertificateRefusal,
+  Registry,
+  registrySchemas,
+  type SettableStatus,
+  type Thing,
+} from "./registry.js";
 import type { Message } from "./session.js";
 import { type ShadowChange, Shadows, shadowSchemas } from "./shadows.js";
 import { Store } from "./store.js";
@@ -36,6 +43,7 @@ import { type TemporaryClaim, TemporaryClaims } from "./temporary-claims.js";
 export type CloudEvent =
   | BrokerEvent
   | ProvisioningEvent
+  | JustInTimeEvent
   | { readonly type: "listening"; readonly host: string; readonly port: number }
   | ({ readonly type: "shadowUpdated" } & ShadowChange)
   | {
@@ -92,6 +100,7 @@ export class Cloud {
   readonly #shadows: Shadows;
   readonly #provisioning: Provisioning;
   readonly #temporaryClaims: TemporaryClaims;
+  readonly #justInTime: JustInTime;
   readonly #pending = new PendingWork();
   readonly #onEvent: (event: CloudEvent) => void;
   readonly #allow: Set<string>;
@@ -128,6 +137,12 @@ export class Cloud {
       onEvent: this.#onEvent,
     });
     this.#temporaryClaims = new TemporaryClaims({ authority, registry, store, clock, timer });
+    this.#justInTime = new JustInTime({
+      registry,
+      clock,
+      publish: (topic, payload) => this.#broker.publish({ topic, payload, qos: 0, retain: false }),
+      onEvent: this.#onEvent,
+    });
     installDefaults(registry, authority.claim.certificate, clock.now());
   }
 
@@ -173,6 +188,18 @@ export class Cloud {
   async createProvisioningClaim(templateName: string): Promise<ProvisioningClaim> {
     const claim = await this.#pending.track(this.#temporaryClaims.create(templateName));
     return { ...claim, trustAnchor: this.#authority.trustAnchor };
+  }
+
+  /**
+   * Lets the owner's own authority sign certificates that come to be known when they first connect.
+   *
+   * @returns the certificate id of the authority
+   * @throws  CloudError "cloud/invalid-authority", "cloud/invalid-template"
+   */
+  registerAuthority(registration: AuthorityRegistration): string {
+    const id = this.#justInTime.registerAuthority(registration);
+    this.#front?.trust(this.#trustAnchors());
+    return id;
   }
 
   /** Replaces a policy of that name; live connections follow at once. @throws CloudError "cloud/invalid-policy" */
@@ -237,8 +264,10 @@ export class Cloud {
 
   /** Connects a link that is not TLS; the peer's certificate is taken at its word. */
   accept(link: Link, peer: Peer): Acceptor {
-    if (!this.#isRefusing && this.#closing === undefined) return this.#broker.accept(link, peer);
-    this.#refused("REFUSING_CONNECTIONS", "", peer);
+    const isOpen = !this.#isRefusing && this.#closing === undefined;
+    const refusal = isOpen ? this.#justInTimeRefusal(peer) : "REFUSING_CONNECTIONS";
+    if (refusal === undefined) return this.#broker.accept(link, peer);
+    this.#refused(refusal, "", peer);
     link.close();
     return { receive: () => undefined, closed: () => undefined };
   }
@@ -267,8 +296,8 @@ export class Cloud {
     this.#front = await Front.listen({
       ...listen,
       server: this.#authority.server,
-      trustAnchor: this.#authority.trustAnchor,
-      refusal: id => this.#registry.refusal(id),
+      trustAnchors: this.#trustAnchors(),
+      refusal: peer => this.#justInTimeRefusal(peer) ?? this.#registry.refusal(peer.certificateId),
       accept: (link, peer) => this.accept(link, peer),
       onRefused: (reason, detail, peer) => this.#refused(reason, detail, peer),
     });
@@ -290,8 +319,17 @@ export class Cloud {
     });
   }
 
+  #trustAnchors(): string[] {
+    return [this.#authority.trustAnchor, ...this.#registry.authorities().map(({ pem }) => pem)];
+  }
+
   #isListed(serialNumber = ""): { readonly allowProvisioning: boolean } {
     return { allowProvisioning: this.#allow.has(serialNumber) };
+  }
+
+  /** The connection that makes a certificate known is dropped: it was not ACTIVE when it came ("jit-provisioning"). */
+  #justInTimeRefusal(peer: Peer): CertificateRefusal | undefined {
+    return this.#justInTime.arrived(peer) ? "DEVICE_CERTIFICATE_INACTIVE" : undefined;
   }
 
   /** Which service a publish is for ("reserved-topics"); everything under `$` that is not known is refused. */

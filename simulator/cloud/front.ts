@@ -1,8 +1,8 @@
 // The mutual-TLS listener in front of the broker (developer guide "transport-security", "protocols").
 
-import { constants } from "node:crypto";
+import { constants, type X509Certificate } from "node:crypto";
 import type { AddressInfo, Socket } from "node:net";
-import { createServer, type Server, type TLSSocket } from "node:tls";
+import { createServer, type SecureContextOptions, type Server, type TLSSocket } from "node:tls";
 import { certificateId, type PemIdentity } from "./authority.js";
 import type { Acceptor, Link, Peer, RefusalReason } from "./broker-types.js";
 import { CloudError, messageOf, systemCode } from "./errors.js";
@@ -13,8 +13,9 @@ export interface FrontOptions {
   /** 0 lets the system choose. */
   readonly port: number;
   readonly server: PemIdentity;
-  readonly trustAnchor: string;
-  refusal(certificateId: string): CertificateRefusal | undefined;
+  /** Whose client certificates are let through the handshake, PEM. */
+  readonly trustAnchors: readonly string[];
+  refusal(peer: Peer): CertificateRefusal | undefined;
   accept(link: Link, peer: Peer): Acceptor;
   onRefused(reason: RefusalReason, detail: string, peer: Peer): void;
 }
@@ -37,15 +38,9 @@ export class Front {
   private constructor(options: FrontOptions) {
     this.#options = options;
     this.#server = createServer({
-      key: options.server.key,
-      cert: options.server.certificate,
-      ca: options.trustAnchor,
+      ...this.#secureContext(options.trustAnchors),
       requestCert: true,
       rejectUnauthorized: true,
-      minVersion: "TLSv1.2",
-      maxVersion: "TLSv1.3",
-      // AWS supports no session tickets: every connect is a full handshake ("transport-security").
-      secureOptions: constants.SSL_OP_NO_TICKET,
       // AWS's own SDKs offer this protocol on every port.
       ALPNProtocols: ["x-amzn-mqtt-ca"],
       handshakeTimeout: handshakeTimeoutMs,
@@ -70,6 +65,11 @@ export class Front {
     return (this.#server.address() as AddressInfo).port;
   }
 
+  /** Other authorities from the next connection on. */
+  trust(trustAnchors: readonly string[]): void {
+    this.#server.setSecureContext(this.#secureContext(trustAnchors));
+  }
+
   /** While true, new connections are dropped before TLS; existing ones stay. */
   refuse(on: boolean): void {
     this.#isRefusing = on;
@@ -83,6 +83,18 @@ export class Front {
     }, shutdownMs);
     await closed;
     clearTimeout(timer);
+  }
+
+  #secureContext(trustAnchors: readonly string[]): SecureContextOptions {
+    return {
+      key: this.#options.server.key,
+      cert: this.#options.server.certificate,
+      ca: [...trustAnchors],
+      minVersion: "TLSv1.2",
+      maxVersion: "TLSv1.3",
+      // AWS supports no session tickets: every connect is a full handshake ("transport-security").
+      secureOptions: constants.SSL_OP_NO_TICKET,
+    };
   }
 
   #arrived(socket: Socket): void {
@@ -104,10 +116,10 @@ export class Front {
   /** The chain holds; the registry decides, as AWS does, and a refused client sees a closed socket. */
   #secured(socket: TLSSocket): void {
     socket.on("error", () => socket.destroy());
-    const der = socket.getPeerX509Certificate()?.raw;
-    const id = der === undefined ? "" : certificateId(der);
-    const peer = peerOf(socket, id);
-    const refusal = this.#options.refusal(id);
+    const certificate = socket.getPeerX509Certificate();
+    const id = certificate === undefined ? "" : certificateId(certificate.raw);
+    const peer = { ...peerOf(socket, id), ...firstContact(socket, certificate) };
+    const refusal = this.#options.refusal(peer);
     if (refusal !== undefined) {
       this.#options.onRefused(refusal, "", peer);
       socket.destroy();
@@ -122,6 +134,14 @@ export class Front {
 
 function peerOf(socket: Socket, id: string | undefined): Peer {
   return { certificateId: id, address: socket.remoteAddress ?? "" };
+}
+
+/** Just-in-time registration needs the certificate itself, and a server name ("jit-provisioning"). */
+function firstContact(
+  { servername }: TLSSocket & { readonly servername?: string | false | null },
+  certificate: X509Certificate | undefined,
+): Pick<Peer, "certificatePem"> {
+  return certificate === undefined || !servername ? {} : { certificatePem: certificate.toString() };
 }
 
 function linkTo(socket: TLSSocket): Link {

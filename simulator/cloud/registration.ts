@@ -1,4 +1,4 @@
-// Carries out what a template asks for: RegisterThing ends here.
+// Carries out what a template asks for: RegisterThing and just-in-time provisioning end here.
 
 import type { Certificate, Registry } from "./registry.js";
 import { notFound, Rejection } from "./rejection.js";

@@ -27,6 +27,16 @@ const certificateSchema = v.object({
   ownership: v.exactOptional(v.object({ tokenHash: v.string(), expiresAt: v.number() })),
   /** A trusted user's claim: for one template, refused at connect once it has expired. */
   temporary: v.exactOptional(v.object({ template: v.string(), expiresAt: v.number() })),
+  /** The registered authority that signed it; absent: this cloud's own. */
+  authorityId: v.exactOptional(v.string()),
+});
+const authoritySchema = v.object({
+  id: v.string(),
+  pem: v.string(),
+  createdAt: v.number(),
+  allowAutoRegistration: v.boolean(),
+  /** Just-in-time provisioning; absent: registration only. */
+  template: v.exactOptional(templateSchema),
 });
 const thingSchema = v.object({
   name: v.string(),
@@ -37,6 +47,8 @@ const policyRecordSchema = v.object({ name: v.string(), document: policySchema }
 const templateRecordSchema = v.object({ name: v.string(), body: templateSchema });
 
 export type Certificate = Readonly<v.InferOutput<typeof certificateSchema>>;
+/** A certificate authority of the owner ("register-CA-cert"). */
+export type RegisteredAuthority = Readonly<v.InferOutput<typeof authoritySchema>>;
 export type Thing = Readonly<v.InferOutput<typeof thingSchema>>;
 
 /** Kinds of record that the registry keeps in the store. */
@@ -45,6 +57,7 @@ export const registrySchemas = {
   thing: thingSchema,
   policy: policyRecordSchema,
   template: templateRecordSchema,
+  authority: authoritySchema,
 } as const;
 
 /** One client as the policies see it; decisions follow every registry change at once. */
@@ -70,6 +83,7 @@ export class Registry {
   readonly #things: Map<string, Thing>;
   readonly #policies: Map<string, PolicyDocument>;
   readonly #templates: Map<string, TemplateBody>;
+  readonly #authorities: Map<string, RegisteredAuthority>;
   readonly #clock: Clock;
   /** Called when a certificate stops being ACTIVE: its sessions must end. */
   onDeactivated: (certificateId: string) => void = () => undefined;
@@ -78,6 +92,7 @@ export class Registry {
   constructor(store: Store, clock: Clock) {
     this.#store = store;
     this.#clock = clock;
+    this.#authorities = new Map(store.list("authority", authoritySchema));
     this.#certificates = new Map(store.list("certificate", certificateSchema));
     this.#things = new Map(store.list("thing", thingSchema));
     const policies = store.list("policy", policyRecordSchema);
@@ -108,6 +123,15 @@ export class Registry {
 
   template(name: string): TemplateBody | undefined {
     return this.#templates.get(name);
+  }
+
+  authorities(): readonly RegisteredAuthority[] {
+    return [...this.#authorities.values()];
+  }
+
+  putAuthority(authority: RegisteredAuthority): void {
+    this.#authorities.set(authority.id, authority);
+    this.#store.put("authority", authority.id, authority);
   }
 
   putCertificate(certificate: Certificate): void {

@@ -59,7 +59,7 @@ async function openWorld(t: ExecutionContext): Promise<World> {
     host: "127.0.0.1",
     port: 0,
     server: authority.server,
-    trustAnchor: authority.trustAnchor,
+    trustAnchors: [authority.trustAnchor],
     refusal: () => undefined,
     accept: (link, peer) => broker.accept(link, peer),
     onRefused: (reason, detail) => t.log(reason, detail),

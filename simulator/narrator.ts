@@ -97,6 +97,10 @@ export function lineOfCloud(event: CloudEvent): Line | undefined {
       );
     case "certificateExpired":
       return plain(`deleted certificate ${short(event.certificateId)}…: nobody registered it`);
+    case "certificateRetired":
+      return milestone(
+        `retired certificate ${short(event.retired)}… of ${event.thingName}: ${short(event.certificateId)}… took over`,
+      );
     case "provisioningRefused":
       return trouble(`provisioning refused: ${event.errorCode}: ${event.errorMessage}`);
     case "shadowUpdated":

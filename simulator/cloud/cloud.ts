@@ -35,6 +35,7 @@ import {
   type SettableStatus,
   type Thing,
 } from "./registry.js";
+import { type CertificateRetired, retire } from "./rotation.js";
 import type { Message } from "./session.js";
 import { type ShadowChange, Shadows, shadowSchemas } from "./shadows.js";
 import { Store } from "./store.js";
@@ -44,6 +45,7 @@ export type CloudEvent =
   | BrokerEvent
   | ProvisioningEvent
   | JustInTimeEvent
+  | CertificateRetired
   | { readonly type: "listening"; readonly host: string; readonly port: number }
   | ({ readonly type: "shadowUpdated" } & ShadowChange)
   | {
@@ -352,6 +354,8 @@ export class Cloud {
   #telemetry(message: Message, client: Client, outcome: PublishOutcome): PublishOutcome {
     const { topic, payload } = message;
     this.#onEvent({ type: "message", clientId: client.clientId, topic, payload });
+    const retired = retire(message, client, this.#registry);
+    if (retired !== undefined) this.#onEvent(retired);
     return outcome;
   }
 

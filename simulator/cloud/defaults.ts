@@ -13,6 +13,12 @@ export const defaultTemplateName = "sensor-node";
 
 export const claimPolicy: PolicyDocument = provisioningPolicy(defaultTemplateName);
 
+/** One's next certificate: by CSR only, the key stays on the device. */
+const rotationTopics = [
+  "$aws/certificates/create-from-csr/*",
+  `$aws/provisioning-templates/${defaultTemplateName}/provision/*`,
+];
+
 const thing = "${" + "iot:Connection.Thing.ThingName}";
 const deviceTopics = [
   `$aws/things/${thing}/shadow/*`,
@@ -21,6 +27,7 @@ const deviceTopics = [
   `$aws/things/${thing}/defender/metrics/*`,
   `dt/${thing}/*`,
 ];
+const topics = [...deviceTopics, ...rotationTopics];
 
 /** A device speaks for its own thing only, under a client id that is the thing's name ("thing-policy-variables"). */
 export const devicePolicy: PolicyDocument = {
@@ -35,12 +42,12 @@ export const devicePolicy: PolicyDocument = {
     {
       Effect: "Allow",
       Action: ["iot:Publish", "iot:Receive"],
-      Resource: deviceTopics.map(topic => `${arnPrefix}topic/${topic}`),
+      Resource: topics.map(topic => `${arnPrefix}topic/${topic}`),
     },
     {
       Effect: "Allow",
       Action: "iot:Subscribe",
-      Resource: deviceTopics.map(topic => `${arnPrefix}topicfilter/${topic}`),
+      Resource: topics.map(topic => `${arnPrefix}topicfilter/${topic}`),
     },
   ],
 };

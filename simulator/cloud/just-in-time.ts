@@ -116,7 +116,7 @@ export class JustInTime {
     try {
       const subject = subjectParameters(certificate.pem);
       const plan = evaluateTemplate(authority.template, subject, certificate.id);
-      const { status, thing } = register(registry, plan, certificate, clock.now());
+      const { status, thing } = register(registry, plan, certificate, undefined, clock.now());
       onEvent({
         type: "certificateRegistered",
         certificateId: certificate.id,

@@ -192,7 +192,8 @@ export class Provisioning {
     // The hook took its time: the token may have been used or have expired meanwhile.
     const certificate = this.#owned(token);
     const plan = evaluateTemplate(template, parameters, certificate.id);
-    register(registry, plan, certificate, clock.now());
+    const asker = registry.certificate(client.identity.certificateId);
+    register(registry, plan, certificate, asker, clock.now());
     this.#waiting.remove(token);
     await store.saved();
     onEvent({

@@ -1,23 +1,26 @@
 // Carries out what a template asks for: RegisterThing and just-in-time provisioning end here.
 
 import type { Certificate, Registry } from "./registry.js";
-import { notFound, Rejection } from "./rejection.js";
+import { denied, notFound, Rejection } from "./rejection.js";
 import type { ProvisioningPlan } from "./template.js";
 
 /**
  * All checks come first, so that a refusal changes nothing.
  *
+ * @param asker  the certificate that asks; undefined when nobody does
  * @throws       Rejection
  */
 export function register(
   registry: Registry,
   plan: ProvisioningPlan,
   certificate: Certificate,
+  asker: Certificate | undefined,
   now: number,
 ): Certificate {
   const { name, attributes, attributesOverride } = plan.thing;
   const missing = plan.policies.find(policy => !registry.hasPolicy(policy));
   if (missing !== undefined) throw notFound(`Policy ${missing} does not exist`);
+  checkAsker(asker, name);
   const existing = registry.thing(name);
   if (existing === undefined) {
     registry.putThing({ name, attributes, createdAt: now });
@@ -37,4 +40,13 @@ export function register(
   };
   registry.putCertificate(registered);
   return registered;
+}
+
+/**
+ * A device that changes its certificate stays the thing it is. On AWS an owner's hook says so: it is told the
+ * certificate that asks, and ListPrincipalThings has its thing. Here it holds whatever the hook.
+ */
+function checkAsker(asker: Certificate | undefined, thingName: string): void {
+  if (asker?.kind !== "device" || asker.thing === undefined || asker.thing === thingName) return;
+  throw denied(`The device is thing ${asker.thing} and cannot register as another`);
 }

@@ -2,10 +2,12 @@
 
 import { Bridge } from "../../../hosts/xs/bridge.js";
 import { createHost } from "../../../hosts/xs/host.js";
+import { MQTTClient } from "../../../src/mqtt/client.js";
 import { fromUtf8 } from "../../../src/util/bytes.js";
 import { cryptoCases } from "../../contract/crypto.js";
 import { dnsCases } from "../../contract/dns.js";
 import { keyValueCases } from "../../contract/key-value.js";
+import { type MqttSubjectData, mqttClientCases } from "../../contract/mqtt-client.js";
 import { clockCases, timerCases } from "../../contract/time.js";
 import { type TlsSubject, tlsCases } from "../../contract/tls.js";
 
@@ -22,7 +24,9 @@ const toHex = (bytes: Uint8Array) =>
   Array.from(bytes, byte => byte.toString(16).padStart(2, "0")).join("");
 
 bridge.on("start", (_, bytes) => {
-  const data = JSON.parse(fromUtf8(bytes), revive) as Omit<TlsSubject, "host">;
+  const data = JSON.parse(fromUtf8(bytes), revive) as Omit<TlsSubject, "host"> & {
+    readonly broker: MqttSubjectData;
+  };
   const host = createHost(bridge);
   const verify = (...parts: [Uint8Array, Uint8Array, Uint8Array]) =>
     bridge.request("verify", parts.map(toHex)).value === true;
@@ -35,9 +39,13 @@ bridge.on("start", (_, bytes) => {
     dns: dnsCases,
     tls: tlsCases,
   };
+  const mqttSubject = { ...data.broker, host, mqtt: MQTTClient };
   bridge.on("run", ([contract, index]) => {
-    const { run } = contracts[contract as keyof typeof contracts][index as number]!;
-    const work = async () => run(subject);
+    const at = index as number;
+    const work = async () =>
+      contract === "mqtt"
+        ? mqttClientCases[at]!.run(mqttSubject)
+        : contracts[contract as keyof typeof contracts][at]!.run(subject);
     work().then(
       () => bridge.event("result", null),
       error => bridge.event("result", `${error}\n${(error as Error).stack}`),

@@ -12,9 +12,11 @@ import type { Host } from "../../../src/host.js";
 import { cryptoCases } from "../../contract/crypto.js";
 import { dnsCases } from "../../contract/dns.js";
 import { keyValueCases } from "../../contract/key-value.js";
+import { mqttClientCases } from "../../contract/mqtt-client.js";
 import { clockCases, timerCases } from "../../contract/time.js";
 import { tlsCases } from "../../contract/tls.js";
 import { workerOrReport } from "../engine.js";
+import { type ObedientBroker, startObedientBroker } from "../obedient-broker.js";
 import { type EchoServer, startEchoServer } from "../tls-server.js";
 import { verifySignature } from "../verify-signature.js";
 
@@ -27,15 +29,17 @@ const contracts = {
   crypto: cryptoCases,
   dns: dnsCases,
   tls: tlsCases,
+  mqtt: mqttClientCases,
 };
 
 let server: EchoServer;
+let broker: ObedientBroker;
 let bundle: Bundle;
 test.before(async () => {
-  server = await startEchoServer();
+  [server, broker] = await Promise.all([startEchoServer(), startObedientBroker()]);
   bundle = await bundleModule(fileURLToPath(new URL("contract-guest.js", import.meta.url)));
 });
-test.after.always(() => server?.close());
+test.after.always(() => Promise.all([server?.close(), broker?.close()]));
 
 /** Runs one case in a machine of its own, on a Node host of its own. @throws what the case reported. */
 async function runInGuest(contract: string, index: number): Promise<void> {
@@ -49,7 +53,7 @@ async function runInGuest(contract: string, index: number): Promise<void> {
         machine,
         host,
         bundle,
-        config: toJson(server.data),
+        config: toJson({ ...server.data, broker: broker.data }),
         perform: (operation, args) => {
           const [point, message, signature] = args.map(hex => Buffer.from(hex as string, "hex"));
           return operation === "verify"

@@ -201,6 +201,39 @@ declare module "embedded:io/socket/tcp" {
   }
 }
 
+declare module "embedded:network/mqtt/client" {
+  import type { ControlMessage, ReadableInfo, WriteOptions } from "skerry/src/mqtt/client";
+
+  interface Options {
+    readonly host: string;
+    readonly port: number;
+    readonly id: string;
+    readonly clean: boolean;
+    /** Milliseconds. */
+    readonly keepAlive: number;
+    readonly user?: string;
+    readonly password?: ArrayBuffer;
+    readonly will?: {
+      readonly topic: string;
+      readonly message: ArrayBuffer;
+      readonly QoS?: number;
+      readonly retain?: boolean;
+    };
+    readonly dns: object;
+    readonly socket: object;
+    onControl(message: ControlMessage): void;
+    onReadable(count: number, info: ReadableInfo): void;
+    onWritable(count: number): void;
+    onError(): void;
+  }
+  export default class Client {
+    constructor(options: Options);
+    read(count?: number): ArrayBuffer | undefined;
+    write(bytes: Uint8Array | undefined, options?: WriteOptions): number;
+    close(): void;
+  }
+}
+
 declare module "embedded:storage/files" {
   interface File {
     read(count: number, position: number): ArrayBuffer;

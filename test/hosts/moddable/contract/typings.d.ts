@@ -8,6 +8,10 @@ declare module "skerry/test/hosts/moddable/contract/questions" {
   export const signatures: readonly string[];
 }
 
+declare module "skerry/hosts/moddable/sdk-mqtt/client" {
+  export const SDKClient: import("../../../../src/mqtt/client.js").MQTTClientConstructor;
+}
+
 declare module "mc/config" {
   /** As `serve.ts` writes it: bytes as base64. */
   const config: { readonly contract: import("./serve.js").ContractConfig };

@@ -1,56 +1,82 @@
-// Timers of any length on the SDK's 32-bit ones.
+// Timers of any length on the SDK's 32-bit ones, in the order they are due.
 import NativeTimer from "timer";
 import type { Timer, TimerHandle } from "../../src/host.js";
+import { MonotonicClock } from "./clock.js";
 import { guard, report } from "./guard.js";
 
 /** Longest wait given to the SDK at once, about twelve days. */
 const maxMs = 2 ** 30;
 
 class Handle {
+  readonly work: () => void;
   native: object | undefined;
+  /** Ticks. */
+  dueAt = 0;
+
+  constructor(work: () => void) {
+    this.work = work;
+  }
 }
 
 /** What a callback throws is traced; the timer goes on. */
 export class NativeTimers implements Timer {
+  readonly #clock = new MonotonicClock();
+  readonly #pending = new Set<Handle>();
+
   set(callback: () => void, delayMs: number): TimerHandle {
-    const handle = new Handle();
-    wait(handle, checked(delayMs, 0), () => {
-      handle.native = undefined;
-      callback();
-    });
+    const handle = new Handle(callback);
+    this.#wait(handle, checked(delayMs, 0));
     return handle;
   }
 
   repeat(callback: () => void, intervalMs: number): TimerHandle {
-    const handle = new Handle();
     const interval = checked(intervalMs, Number.MIN_VALUE);
-    const again = (): void => {
-      wait(handle, interval, again);
+    const handle: Handle = new Handle(() => {
+      this.#wait(handle, interval);
       callback();
-    };
-    wait(handle, interval, again);
+    });
+    this.#wait(handle, interval);
     return handle;
   }
 
   clear(handle: TimerHandle | undefined): void {
-    if (!(handle instanceof Handle) || handle.native === undefined) return;
+    if (!(handle instanceof Handle) || !this.#pending.delete(handle)) return;
     NativeTimer.clear(handle.native);
     handle.native = undefined;
   }
-}
 
-function wait(handle: Handle, delayMs: number, callback: () => void): void {
-  const part = Math.min(delayMs, maxMs);
-  const rest = delayMs - part;
-  handle.native = NativeTimer.set(() => {
-    guard(
-      () => {
-        if (rest > 0) wait(handle, rest, callback);
-        else callback();
-      },
-      error => report("timer", error),
-    );
-  }, part);
+  #wait(handle: Handle, delayMs: number): void {
+    handle.dueAt = this.#clock.ticks() + delayMs;
+    this.#pending.add(handle);
+    this.#arm(handle, delayMs);
+  }
+
+  #arm(handle: Handle, delayMs: number): void {
+    handle.native = NativeTimer.set(() => this.#onNative(handle), Math.min(delayMs, maxMs));
+  }
+
+  /** Of several that are late the platform may call the one first that was set first. */
+  #onNative(handle: Handle): void {
+    handle.native = undefined;
+    const leftMs = handle.dueAt - this.#clock.ticks();
+    if (leftMs > 0) {
+      guard(
+        () => this.#arm(handle, Math.ceil(leftMs)),
+        error => report("timer", error),
+      );
+      return;
+    }
+    const earlier = [...this.#pending].filter(({ dueAt }) => dueAt < handle.dueAt);
+    for (const each of earlier.sort((a, b) => a.dueAt - b.dueAt)) this.#run(each);
+    this.#run(handle);
+  }
+
+  /** Unless it has been cleared by one that ran before it. */
+  #run(handle: Handle): void {
+    if (!this.#pending.has(handle)) return;
+    this.clear(handle);
+    guard(handle.work, error => report("timer", error));
+  }
 }
 
 function checked(milliseconds: number, least: number): number {

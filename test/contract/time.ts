@@ -44,6 +44,21 @@ export const timerCases: readonly ContractCase<TimeSubject>[] = [
     },
   },
   {
+    title: "timers that are late fire in the order they were due",
+    async run({ clock, timer }) {
+      for (let settingMs = 10; settingMs >= 10; ) {
+        const order: number[] = [];
+        const from = clock.ticks();
+        for (const delayMs of [30, 10, 20]) timer.set(() => order.push(delayMs), delayMs);
+        settingMs = clock.ticks() - from;
+        // Virtual time stands still meanwhile.
+        for (let i = 0; i < 1_000_000 && clock.ticks() - from < 60; i++);
+        await later(timer, 60);
+        if (settingMs < 10) same(order.join(), "10,20,30", "order");
+      }
+    },
+  },
+  {
     title: "a repeat goes on until it is cleared, also from inside its own callback",
     async run({ timer }) {
       let calls = 0;

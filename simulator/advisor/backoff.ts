@@ -77,8 +77,14 @@ function untilCap(waits: readonly number[]): readonly number[] {
   return waits.length - end >= 2 ? waits.slice(0, end) : waits;
 }
 
-/** The longest wait of the second half is more than twice that of the first: chance alone rarely does that. */
+/** The second half is well above the first, by its longest wait or as a whole: chance alone rarely does either. */
 function grows(waits: readonly number[]): boolean {
   const half = Math.floor(waits.length / 2);
-  return Math.max(...waits.slice(half)) > 2 * Math.max(...waits.slice(0, half), 1);
+  const [first, second] = [waits.slice(0, half), waits.slice(half)];
+  if (Math.max(...second) > 2 * Math.max(...first, 1)) return true;
+  return meanOfLogarithms(second) - meanOfLogarithms(first) > 2;
+}
+
+function meanOfLogarithms(waits: readonly number[]): number {
+  return waits.reduce((sum, wait) => sum + Math.log2(Math.max(wait, 1)), 0) / waits.length;
 }

@@ -23,6 +23,8 @@ export interface AdviseOptions {
   readonly listen?: number;
   /** Where the certificates for `listen` live. */
   readonly directory: string;
+  /** Refuse MQTT 5, so that a device shows how it speaks 3.1.1. */
+  readonly isOld?: boolean;
   readonly topic?: string;
   readonly desired?: object;
   /** A file with the device's policy. */
@@ -71,8 +73,9 @@ async function onWhoConnects(options: AdviseOptions): Promise<readonly Row[]> {
   });
   try {
     say(instructions(options.directory, identities, front.port));
-    const { topic, desired } = options;
-    const socket: SocketOptions = { front, time, topic, desired, patienceMs };
+    const { topic, desired, isOld } = options;
+    const version = isOld ? 4 : undefined;
+    const socket: SocketOptions = { front, time, version, topic, desired, patienceMs };
     const isWanted = (name: string) => cases === undefined || cases.includes(name);
     const rows: Row[] = [];
     for (const which of linkCases.filter(({ name }) => isWanted(name))) {

@@ -12,6 +12,7 @@ interface Flags {
   readonly desired?: object;
   readonly policy?: string;
   readonly list?: true;
+  readonly old?: true;
 }
 
 const defaultPort = 8883;
@@ -48,6 +49,7 @@ export function adviseCommand(toPort: (text: string) => number): Command {
     .option("--case <name...>", "only these cases")
     .option("--list", "name the cases")
     .option("--seed <number>", "chance in virtual time", toSeed, 1)
+    .option("--old", "with --listen: refuse MQTT 5, to see how the device speaks 3.1.1")
     .option("--topic <name>", "with --listen: where messages for the device go")
     .option("--desired <json>", "with --listen: what is asked of its shadow", toObject)
     .option("--policy <file>", "with --listen: the policy on the device's certificate")
@@ -68,6 +70,7 @@ async function run(flags: Flags): Promise<void> {
     seed,
     ...(listen !== undefined && { listen: listen === true ? defaultPort : listen }),
     directory: join(state, "advisor"),
+    isOld: flags.old ?? false,
     ...(topic !== undefined && { topic }),
     ...(desired && { desired }),
     ...(policy !== undefined && { policy }),

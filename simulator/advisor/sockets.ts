@@ -1,6 +1,6 @@
 // Examines a device in real time, on real sockets: any device that dials.
 import { type Case, judge } from "./case.js";
-import { Examiner } from "./examiner.js";
+import { Examiner, type Version } from "./examiner.js";
 import type { Front } from "./front.js";
 import { longCase, summaryOf } from "./long-case.js";
 import type { Row } from "./row.js";
@@ -11,6 +11,8 @@ import { versionOf } from "./virtual.js";
 export interface SocketOptions {
   readonly front: Front;
   readonly time: RealTime;
+  /** As an examiner's. */
+  readonly version?: Version | undefined;
   readonly topic?: string | undefined;
   readonly desired?: object | undefined;
   /** How long a device may take to dial before a case begins: it may be in a long backoff. */

@@ -43,9 +43,10 @@ test("a device that is given what is printed is examined over real sockets, case
     "Job_Execution",
     "Security_Device_Policies",
   ];
-  const isGood = await advise({ listen: 0, cases, directory, policy, columns, say });
+  const isGood = await advise({ listen: 0, isOld: true, cases, directory, policy, columns, say });
   await (await device)?.stop();
   t.true(isGood, said.join("\n"));
+  t.regex(said.join("\n"), /Shadow_Update_Reported_State +3\.1\.1 +✔ pass/);
   t.is(said.at(-1), "\n4 pass, 0 warn, 0 fail");
   const before = readFileSync(join(directory, "anchor.pem"), "utf8");
   await advise({ listen: 0, cases: ["Job_Execution"], directory, columns, say: () => undefined });

@@ -52,6 +52,7 @@ test(found, exponential, { backoff: doubling }, "pass", /^exponential/);
 test(found, exponential, { backoff: constant }, "fail", /^constant/);
 test(found, exponential, { backoff: () => 600_000 }, "fail", /retries in 240 s/);
 test(found, "MQTT_Client_Puback_Qos1", { longestMessage: 65_536 }, "fail", /no PUBACK for 131072/);
+test(found, "MQTT_Client_Puback_Qos1", { shortestMessage: 1 }, "fail", /no PUBACK for 0 bytes/);
 test(found, "MQTT_Client_Puback_Qos1", { subscribes: false }, "fail", /subscribed to nothing/);
 test(
   found,

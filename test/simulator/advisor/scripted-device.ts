@@ -20,7 +20,8 @@ export interface Habits {
   readonly repeatsWithDup: boolean;
   readonly repeatsOnNextLink: boolean;
   readonly subscribesAgain: "when lost" | "always" | "never";
-  /** Bytes; longer messages are not acknowledged. */
+  /** Bytes; shorter and longer messages are not acknowledged. */
+  readonly shortestMessage: number;
   readonly longestMessage: number;
   /** Milliseconds before attempt 1, 2, …; attempts start anew after a minute online. */
   backoff(attempt: number, chance: number): number;
@@ -40,6 +41,7 @@ export const good: Habits = {
   repeatsWithDup: true,
   repeatsOnNextLink: true,
   subscribesAgain: "when lost",
+  shortestMessage: 0,
   longestMessage: 131_072,
   backoff: (attempt, chance) => chance * Math.min(120_000, 1000 * 2 ** (attempt - 1)),
 };
@@ -138,7 +140,9 @@ class ScriptedDevice {
     if (packet.cmd === "connack") this.#online(packet.sessionPresent);
     if (packet.cmd === "puback" || packet.cmd === "suback") this.#pending.delete(packet.messageId!);
     if (packet.cmd !== "publish") return;
-    if (packet.payload.length <= this.#habits.longestMessage && packet.qos === 1)
+    const { shortestMessage, longestMessage } = this.#habits;
+    const { length } = packet.payload;
+    if (length >= shortestMessage && length <= longestMessage && packet.qos === 1)
       this.#send({ cmd: "puback", messageId: packet.messageId! });
     if (packet.topic.endsWith("/update/delta") && this.#habits.follows) {
       const { state } = JSON.parse(String(packet.payload)) as { state: Record<string, unknown> };

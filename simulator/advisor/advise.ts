@@ -11,7 +11,7 @@ import { Front } from "./front.js";
 import { judgePolicies } from "./policy-case.js";
 import { duration, summaryOf, tableOf, totalOf } from "./report.js";
 import { countOf, notYet, type Row } from "./row.js";
-import { examineOnSocket, type SocketOptions } from "./sockets.js";
+import { examineOnSocket, rest, type SocketOptions } from "./sockets.js";
 import { RealTime } from "./time.js";
 
 export interface AdviseOptions {
@@ -79,11 +79,12 @@ async function onWhoConnects(options: AdviseOptions): Promise<readonly Row[]> {
     const isWanted = (name: string) => cases === undefined || cases.includes(name);
     const rows: Row[] = [];
     for (const which of linkCases.filter(({ name }) => isWanted(name))) {
-      rows.push(await examined(which, socket, say));
+      rows.push(await examined(which, socket, rows.length === 0, say));
     }
     if (isWanted(jobCase)) rows.push(notYet(jobCase, false, "not yet: jobs"));
     if (isWanted(policyCase)) rows.push(policyRow(options));
-    if (cases?.includes(longCase.name)) rows.push(await examined(longCase, socket, say));
+    if (cases?.includes(longCase.name))
+      rows.push(await examined(longCase, socket, rows.length === 0, say));
     else if (cases === undefined) {
       rows.push(notYet(longCase.name, false, `takes hours: --case ${longCase.name}`));
     }
@@ -96,8 +97,13 @@ async function onWhoConnects(options: AdviseOptions): Promise<readonly Row[]> {
 async function examined(
   which: Case,
   socket: SocketOptions,
+  isFirst: boolean,
   say: (text: string) => void,
 ): Promise<Row> {
+  if (which.isAboutBackoff && !isFirst) {
+    say("  a minute in peace, so that the device's backoff starts anew");
+    await rest(socket);
+  }
   say(`· ${which.name}, up to ${duration(which.limitMs)}`);
   const row = await examineOnSocket(which, socket);
   say(`  ${row.verdict!.grade}: ${row.verdict!.seen}`);

@@ -11,7 +11,7 @@ const limitMs = 4 * minute;
 /** Twelve connects and the success between them need the default, not the advised 4 minutes. */
 const jitterLimitMs = 5 * minute;
 /** A link that held this long is a success to most devices: their backoff starts anew. */
-const stableMs = 62 * second;
+export const stableMs = 62 * second;
 /** Retries looked at where there is time for them; five have to be. */
 const retries = 10;
 
@@ -118,29 +118,16 @@ async function unstableConnection(x: Examiner): Promise<Verdict> {
   return judgeReconnects(waits, limitMs);
 }
 
+const backoffCase = (
+  name: string,
+  examine: Case["examine"],
+  ms = limitMs,
+  isQualification = false,
+): Case => ({ name, isQualification, limitMs: ms, isAboutBackoff: true, examine });
+
 export const backoffCases: readonly Case[] = Object.freeze([
-  {
-    name: "MQTT_Connect_Jitter_Backoff_Retries",
-    isQualification: true,
-    limitMs: jitterLimitMs,
-    examine: jitterCase,
-  },
-  {
-    name: "MQTT_Connect_Exponential_Backoff_Retries",
-    isQualification: false,
-    limitMs,
-    examine: exponentialCase,
-  },
-  {
-    name: "MQTT_Reconnect_Backoff_Retries_On_Server_Disconnect",
-    isQualification: false,
-    limitMs,
-    examine: serverDisconnect,
-  },
-  {
-    name: "MQTT_Reconnect_Backoff_Retries_On_Unstable_Connection",
-    isQualification: false,
-    limitMs,
-    examine: unstableConnection,
-  },
+  backoffCase("MQTT_Connect_Jitter_Backoff_Retries", jitterCase, jitterLimitMs, true),
+  backoffCase("MQTT_Connect_Exponential_Backoff_Retries", exponentialCase),
+  backoffCase("MQTT_Reconnect_Backoff_Retries_On_Server_Disconnect", serverDisconnect),
+  backoffCase("MQTT_Reconnect_Backoff_Retries_On_Unstable_Connection", unstableConnection),
 ]);

@@ -14,8 +14,8 @@ export interface Case {
   readonly needsTls?: boolean;
   /** The server's certificate at the beginning; default "good". */
   readonly presents?: ServerName;
-  /** Takes hours of a device's time: only when asked for by name. */
-  readonly isLong?: boolean;
+  /** About how waits grow: a device that was examined before has to be at peace first. */
+  readonly isAboutBackoff?: boolean;
   examine(examiner: Examiner): Promise<Verdict>;
 }
 

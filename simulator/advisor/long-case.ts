@@ -206,6 +206,5 @@ export const longCase: Case = Object.freeze({
   name: "MQTT_Long_Duration",
   isQualification: false,
   limitMs: 300 * minute,
-  isLong: true,
   examine: longRun,
 });

@@ -1,9 +1,11 @@
 // Every case lets a good device through, and finds the one habit that is wrong.
 import test from "ava";
+import mqtt, { type Packet } from "mqtt-packet";
 import type { Case } from "../../../simulator/advisor/case.js";
 import { linkCases, longCase } from "../../../simulator/advisor/catalog.js";
 import type { Grade } from "../../../simulator/advisor/verdict.js";
-import { examineVirtually } from "../../../simulator/advisor/virtual.js";
+import { examineVirtually, type VirtualDevice } from "../../../simulator/advisor/virtual.js";
+import { Power } from "../../../simulator/world/power.js";
 import { type Habits, scriptedDevice } from "./scripted-device.js";
 
 const virtualCases = linkCases.filter(({ needsTls }) => !needsTls);
@@ -107,4 +109,99 @@ test(
   { backoff: (attempt: number, chance: number) => 1000 * chance * 2 ** (3 * attempt) },
   "fail",
   /3 retries in 2400 s/,
+);
+
+/** Sends these, one after the other, and listens to nothing. */
+function talker(...packets: readonly (Packet | Uint8Array)[]): VirtualDevice {
+  return ({ network }) => {
+    const { socket: Socket } = network.classes(new Power());
+    let hasSpoken = false;
+    const socket = new Socket({
+      address: "127.0.0.1",
+      host: "localhost",
+      port: 8883,
+      secure: { trustAnchors: [], clientCertificates: [], clientKey: new Uint8Array(0), now: 0 },
+      onWritable: () => {
+        if (hasSpoken) return;
+        hasSpoken = true;
+        for (const each of packets) {
+          socket.write(each instanceof Uint8Array ? each : mqtt.generate(each));
+        }
+      },
+    });
+  };
+}
+
+const hello: Packet = {
+  cmd: "connect",
+  clientId: "a",
+  protocolId: "MQTT",
+  clean: true,
+  keepalive: 60,
+};
+const toTopics = (count: number, qos: 1 | 2): Packet => ({
+  cmd: "subscribe",
+  messageId: 1,
+  subscriptions: Array.from({ length: count }, (_, i) => ({ topic: `a/${i}`, qos })),
+});
+const data = { cmd: "publish", topic: "a/b", payload: "", dup: false, retain: false } as const;
+
+const caught = test.macro({
+  exec: async (t, name: string, device: VirtualDevice, seen: RegExp) => {
+    const { verdict } = await examineVirtually(caseOf(name), device);
+    t.is(verdict?.grade, "fail");
+    t.regex(verdict!.seen, seen);
+  },
+  title: (title = "") => title,
+});
+
+test("a device that never dials fails", caught, "MQTT_Connect", () => undefined, /never connected/);
+test(
+  "a device that dials and says nothing fails",
+  caught,
+  "MQTT_Connect",
+  talker(),
+  /never came as far/,
+);
+test(
+  "a device that sends what is no packet fails, whatever the case is about",
+  caught,
+  "MQTT_Connect",
+  talker(Uint8Array.of(0x00, 0x00)),
+  /a packet that is none/,
+);
+test(
+  "a device that publishes before it has connected fails",
+  caught,
+  "MQTT_Publish",
+  talker({ ...data, qos: 0 }),
+  /publish before CONNECT/,
+);
+test(
+  "a device that connects twice on a link fails",
+  caught,
+  "MQTT_Publish",
+  talker(hello, hello),
+  /second CONNECT/,
+);
+test(
+  "a device that publishes at QoS 2 fails",
+  caught,
+  "MQTT_Publish",
+  talker(hello, { ...data, qos: 2, messageId: 1 }),
+  /QoS 2/,
+);
+test(
+  "a device that asks for nine topics at once fails",
+  caught,
+  "MQTT_Subscribe",
+  talker(hello, toTopics(9, 1)),
+  /more than 8 topics/,
+);
+test(
+  "a device that asks for QoS 2 fails",
+  caught,
+  "MQTT_Subscribe",
+  talker(hello, toTopics(1, 2)),
+  /QoS 2/,
 );

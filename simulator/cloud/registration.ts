@@ -18,8 +18,8 @@ export function register(
   now: number,
 ): Certificate {
   const { name, attributes, attributesOverride } = plan.thing;
-  const missing = plan.policies.find(policy => !registry.hasPolicy(policy));
-  if (missing !== undefined) throw notFound(`Policy ${missing} does not exist`);
+  const missing = plan.policies.find(each => !each.document && !registry.hasPolicy(each.name));
+  if (missing !== undefined) throw notFound(`Policy ${missing.name} does not exist`);
   checkAsker(asker, name);
   const existing = registry.thing(name);
   if (existing === undefined) {
@@ -30,13 +30,16 @@ export function register(
     const kept = attributesOverride === "MERGE" ? existing.attributes : {};
     registry.putThing({ ...existing, attributes: { ...kept, ...attributes } });
   }
+  for (const policy of plan.policies) {
+    if (policy.document !== undefined) registry.putPolicy(policy.name, policy.document);
+  }
   const { ownership: _used, ...rest } = certificate;
   const registered: Certificate = {
     ...rest,
     status: plan.certificate.active ? "ACTIVE" : "INACTIVE",
     thing: name,
     exclusive: plan.certificate.exclusive,
-    policies: [...plan.policies],
+    policies: plan.policies.map(each => each.name),
   };
   registry.putCertificate(registered);
   return registered;

@@ -1,8 +1,10 @@
 // Fleet provisioning templates: their shape, and what one comes to for given parameters. Pure.
 
+import { createHash } from "node:crypto";
 import * as v from "valibot";
 import { CloudError } from "./errors.js";
 import { provisioningLimits } from "./limits.js";
+import { type PolicyDocument, parsePolicy } from "./policy.js";
 
 const override = v.picklist(["DO_NOTHING", "REPLACE", "FAIL", "MERGE"]);
 const resourceSchema = v.object({
@@ -27,6 +29,12 @@ export type TemplateBody = v.InferOutput<typeof templateSchema>;
 type Resource = TemplateBody["Resources"][string];
 type Parameters = ReadonlyMap<string, string>;
 
+/** One that exists, or with its document, one to be made. */
+export interface PlannedPolicy {
+  readonly name: string;
+  readonly document?: PolicyDocument;
+}
+
 /** What RegisterThing has to do. */
 export interface ProvisioningPlan {
   readonly certificate: { readonly active: boolean; readonly exclusive: boolean };
@@ -35,7 +43,7 @@ export interface ProvisioningPlan {
     readonly attributes: Readonly<Record<string, string>>;
     readonly attributesOverride: "DO_NOTHING" | "REPLACE" | "FAIL" | "MERGE";
   };
-  readonly policies: readonly string[];
+  readonly policies: readonly PlannedPolicy[];
   readonly deviceConfiguration: Readonly<Record<string, string>>;
 }
 
@@ -84,7 +92,7 @@ export function evaluateTemplate(
       attributes: evaluateMap(thing.Properties.AttributePayload, value),
       attributesOverride: thing.OverrideSettings?.AttributePayload ?? "DO_NOTHING",
     },
-    policies: ofType(body, "AWS::IoT::Policy").map(each => value(each.Properties.PolicyName)),
+    policies: ofType(body, "AWS::IoT::Policy").map(each => policyOf(each, value)),
     deviceConfiguration: evaluateMap(body.DeviceConfiguration, value),
   };
 }
@@ -114,6 +122,24 @@ function single(body: TemplateBody, type: Resource["Type"]): Resource {
     throw new TemplateError(`Template must have exactly one ${type}`);
   }
   return resource;
+}
+
+/** By name, or written out: such a policy is named by its hash ("provision-template"); which hash is assumed. */
+function policyOf(
+  { Properties: { PolicyName, PolicyDocument: inline } }: Resource,
+  value: (node: unknown) => string,
+): PlannedPolicy {
+  if ((PolicyName === undefined) === (inline === undefined)) {
+    throw new TemplateError("A policy has either PolicyName or PolicyDocument");
+  }
+  if (inline === undefined) return { name: value(PolicyName) };
+  const text = value(inline);
+  const name = createHash("sha256").update(text).digest("hex");
+  try {
+    return { name, document: parsePolicy(name, JSON.parse(text)) };
+  } catch (cause) {
+    throw new TemplateError("PolicyDocument is not a policy", { cause });
+  }
 }
 
 function checkThingName(name: string): string {

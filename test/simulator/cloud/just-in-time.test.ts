@@ -126,6 +126,42 @@ test("the first connect provisions from the subject and is dropped, the second i
   await world.cloud.close();
 });
 
+test("a template may write its policy out, as the guide's sample does", async t => {
+  const world = await openCloud();
+  const factory = await newFactory();
+  const policyOf = (Properties: Record<string, unknown>) => ({
+    ...templateBody,
+    Resources: { ...templateBody.Resources, policy: { Type: "AWS::IoT::Policy", Properties } },
+  });
+  const PolicyDocument = JSON.stringify({
+    Version: "2012-10-17",
+    Statement: [{ Effect: "Allow", Action: ["iot:Connect"], Resource: "*" }],
+  });
+  world.cloud.registerAuthority({ ...factory, templateBody: policyOf({ PolicyDocument }) });
+  const leaf = await factory.issue(subject);
+  connect(world, leaf, "anyone");
+  const client = connect(world, leaf, "anyone");
+  t.like(client.packets[0], { cmd: "connack", returnCode: 0 });
+  t.true(client.publish("dt/pump-1/x", "{}").closed);
+  const name = world.cloud.certificates.get(leaf.id)?.policies[0] ?? "";
+  for (const wrong of [{}, { PolicyDocument, PolicyName: name }, { PolicyDocument: "{}" }]) {
+    const other = await newFactory(`CN=CA ${JSON.stringify(wrong).length}`);
+    world.cloud.registerAuthority({ ...other, templateBody: policyOf(wrong) });
+    const { id, certificate, key } = await other.issue(subject);
+    connect(world, { id, certificate, key }, "anyone");
+    t.is(world.cloud.certificates.get(id)?.status, "PENDING_ACTIVATION");
+  }
+  t.deepEqual(
+    world.eventsOf("justInTimeRefused").map(each => each.errorMessage),
+    [
+      "A policy has either PolicyName or PolicyDocument",
+      "A policy has either PolicyName or PolicyDocument",
+      "PolicyDocument is not a policy",
+    ],
+  );
+  await world.cloud.close();
+});
+
 test("a subject without what the template asks for stays pending, and has another try", async t => {
   const world = await openCloud();
   const factory = await newFactory();

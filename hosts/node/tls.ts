@@ -1,7 +1,7 @@
 // Mutual TLS on Node, with the callbacks of ECMA-419's TLS client socket.
 
 import { createPrivateKey, sign, verify, X509Certificate } from "node:crypto";
-import { isIP } from "node:net";
+import { connect as connectTCP, isIP, type Socket } from "node:net";
 import * as nodeTLS from "node:tls";
 import { AgentError, type ErrorCode } from "../../src/errors.js";
 import type {
@@ -21,6 +21,17 @@ const highWaterBytes = 64 * 1024;
 /** How long what was written may take to leave after `close`. */
 const lingerMs = 2000;
 
+/** What AWS IoT takes and recommends: AEAD after an ephemeral key exchange (developer guide, "transport-security"). */
+const ciphers = [
+  "TLS_AES_128_GCM_SHA256",
+  "TLS_AES_256_GCM_SHA384",
+  "TLS_CHACHA20_POLY1305_SHA256",
+  "ECDHE-ECDSA-AES128-GCM-SHA256",
+  "ECDHE-RSA-AES128-GCM-SHA256",
+  "ECDHE-ECDSA-AES256-GCM-SHA384",
+  "ECDHE-RSA-AES256-GCM-SHA384",
+].join(":");
+
 /** Alerts by which a server refuses a client's certificate. RFC 5246 7.2.2, RFC 8446 6.2 */
 const aboutClient =
   /ALERT_(BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_(REVOKED|EXPIRED|UNKNOWN|REQUIRED)|UNKNOWN_CA|ACCESS_DENIED|HANDSHAKE_FAILURE)$/;
@@ -35,12 +46,20 @@ export const tls: Provider<TLSSocketConstructor> = Object.freeze({
     #ready = false;
     #over = false;
     #closed = false;
+    /** Why the server was not believed. */
+    #refusal: Error | undefined;
 
     /** @throws AgentError "agent/options" for a certificate or key that does not parse. */
     constructor(options: TLSSocketOptions) {
       this.#options = options;
-      this.#socket = connect(options);
+      const { socket, refusal } = connect(options);
+      this.#socket = socket;
       this.#socket.on("secureConnect", () => {
+        this.#refusal = refusal();
+        if (this.#refusal) {
+          this.#end(this.#refusal);
+          return;
+        }
         this.#ready = true;
         this.#announce();
       });
@@ -132,35 +151,74 @@ export const tls: Provider<TLSSocketConstructor> = Object.freeze({
 
     #codeOf(cause: Error | undefined): ErrorCode {
       if (cause === undefined) return "connection/lost";
-      // Set by Node when the chain or the name was not believed, whoever has said so.
-      if (this.#socket.authorizationError) return "connection/untrusted";
+      if (cause === this.#refusal) return "connection/untrusted";
       const { code = "" } = cause as NodeJS.ErrnoException;
       return aboutClient.test(code) ? "connection/refused" : "connection/lost";
     }
   },
 });
 
-function connect(options: TLSSocketOptions): nodeTLS.TLSSocket {
+interface Connecting {
+  readonly socket: nodeTLS.TLSSocket;
+  /** Asked once the server has shown who it is, before anything is read or written. @returns why it is refused, which it is told */
+  refusal(): Error | undefined;
+}
+
+function connect(options: TLSSocketOptions): Connecting {
   const { secure } = options;
   const name = secure.serverName ?? options.host;
   const protocols = secure.applicationLayerProtocolNegotiation;
   try {
-    return nodeTLS.connect({
-      host: options.address,
-      port: options.port,
-      secureContext: secureContextOf(secure),
+    const secureContext = secureContextOf(secure);
+    const tcp = connectTCP({ host: options.address, port: options.port });
+    let verdict: Error | undefined;
+    const socket = nodeTLS.connect({
+      socket: tcp,
+      secureContext,
       // An address has no place in SNI; the certificate is matched against it all the same.
       ...(isIP(name) === 0 ? { servername: name } : {}),
-      // Called once OpenSSL has believed the chain, and before anything can be read or written.
-      checkServerIdentity: (_, certificate) =>
-        nodeTLS.checkServerIdentity(name, certificate) ?? judgeServer(certificate, secure, name),
+      // Called once OpenSSL has believed the chain.
+      checkServerIdentity: (_, certificate) => {
+        verdict =
+          nodeTLS.checkServerIdentity(name, certificate) ?? judgeServer(certificate, secure, name);
+        return verdict;
+      },
       ...(protocols === undefined ? {} : { ALPNProtocols: [...protocols] }),
-      rejectUnauthorized: true,
+      // Node would only hang up: the refusal is made here, where the server can be told.
+      rejectUnauthorized: false,
     });
+    return {
+      socket,
+      refusal: () => {
+        if (socket.authorized) return undefined;
+        const refusal = verdict ?? new Error(String(socket.authorizationError));
+        sayWhy(tcp, socket, alertOf(refusal));
+        return refusal;
+      },
+    };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new AgentError("agent/options", `tls: ${options.host}: ${reason}`, { cause });
   }
+}
+
+/**
+ * Ends with a fatal alert. In TLS 1.3 our Finished has not left yet, and a server takes an alert in the clear until it has; a
+ * server of TLS 1.2 has seen it, and gets the close_notify of an orderly end.
+ */
+function sayWhy(tcp: Socket, socket: nodeTLS.TLSSocket, description: number): void {
+  if (socket.getProtocol() === "TLSv1.3") {
+    tcp.write(Uint8Array.of(21, 3, 3, 0, 2, 2, description));
+    socket.destroy();
+  } else socket.destroySoon();
+  tcp.end();
+}
+
+/** @see RFC 8446 6.2 */
+function alertOf(refusal: Error): number {
+  const { code = refusal.message } = refusal as { code?: string };
+  if (/expired|not-yet-valid|CERT_HAS_EXPIRED|CERT_NOT_YET_VALID/.test(code)) return 45;
+  return /unknown-authority|UNABLE_TO|SELF_SIGNED/.test(code) ? 48 : 42;
 }
 
 /** The agent's own verdict, the same as on every engine; OpenSSL's has come before. @returns why the server is refused */
@@ -198,6 +256,7 @@ function secureContextOf(secure: SecureOptions): nodeTLS.SecureContext {
     ca: secure.trustAnchors.map(toPem),
     ...(certificates[0] === undefined ? {} : identityOf(certificates, secure.clientKey)),
     minVersion: "TLSv1.2",
+    ciphers,
   });
 }
 

@@ -24,6 +24,30 @@ export class Agent {
     return this.#core.thingName;
   }
 
+  /** What the provisioning template's DeviceConfiguration said when this device was registered; empty before. */
+  get deviceConfiguration(): ReadonlyMap<string, string> {
+    return this.#core.deviceConfiguration;
+  }
+
+  /**
+   * Asks for another key and certificate over the link there is, tries them, and retires those in force once a publish was
+   * acknowledged with the new ones. Status "rotated" or "rotationFailed" tells; those in force stay until then.
+   *
+   * @throws AgentError "agent/options" before `start`, or without a template to ask with
+   */
+  rotate(): void {
+    this.#core.rotate("identity");
+  }
+
+  /**
+   * Earns another identity with the claim, for a device whose certificate was revoked: nothing else ever does this.
+   *
+   * @throws AgentError "agent/options" before `start`, or without a claim
+   */
+  provisionAgain(): void {
+    this.#core.rotate("claim");
+  }
+
   /** The link as it is now. */
   get link(): LinkStatus {
     return this.#core.linkStatus;

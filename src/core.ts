@@ -1,7 +1,8 @@
 // The parts of the agent, wired together: one link, the provisioner, the follower of the shadow, the telemetry queue.
 // Everything that a host or the product starts passes through one door here. The core is the owner of every part, so that
 // no part needs functions of its own made for it: on XS each takes as much memory as a small object.
-import { provisioningFilters, shadowFilters } from "./cloud/topics.js";
+import { isProvisioningTopic, shadowFilters } from "./cloud/topics.js";
+import { type Json, writeJson } from "./codec/json.js";
 import { type Endpoint, Endpoints } from "./connection/endpoints.js";
 import { Link, type LinkIdentity, type LinkOwner, type LinkStatus } from "./connection/link.js";
 import { WallTime } from "./connection/wall-time.js";
@@ -9,11 +10,10 @@ import { AgentError } from "./errors.js";
 import type { Host, KeyValue, TimerHandle } from "./host.js";
 import { limits } from "./limits.js";
 import type { QoS, Will } from "./mqtt/packet.js";
+import { Requests } from "./mqtt/requests.js";
 import { Session, type SessionHandlers } from "./mqtt/session.js";
-import { type CheckedOptions, type Credentials, topicOf } from "./options.js";
+import { type CheckedOptions, topicOf } from "./options.js";
 import { Provisioner } from "./provisioning/provisioner.js";
-import { hasIdentity } from "./provisioning/provisioning.js";
-import { Requests } from "./requests.js";
 import type { Follower } from "./shadow/follower.js";
 import type { Values } from "./shadow/schema.js";
 import type { AgentStatus } from "./status.js";
@@ -34,6 +34,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
   readonly #queue = new TelemetryQueue();
   #provisioner: Provisioner | undefined;
   #identity: LinkIdentity | undefined;
+  #identityName = "";
   #tokenPrefix = "";
   #isOpen = false;
   #isWanted = false;
@@ -50,7 +51,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
   // -- what the product asks --
 
   get thingName(): string | undefined {
-    return this.#options.own?.thingName ?? this.#provisioner?.record.thingName;
+    return this.#options.own?.thingName ?? this.#provisioner?.thingName;
   }
 
   get isOpen(): boolean {
@@ -85,8 +86,23 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
   moveTo(endpoint: Endpoint): void {
     if (!this.#isOpen) throw new AgentError("agent/options", "the agent is moved after start");
     this.#endpoints.move(endpoint);
+    this.enter(() => this.#redial());
+  }
+
+  #redial(): void {
     const { state } = this.#link.status;
-    if (state === "online" || state === "waiting") this.enter(() => this.#link.switch());
+    if (state === "online" || state === "waiting") this.#link.switch();
+  }
+
+  rotate(via: "claim" | "identity"): void {
+    if (!this.#isOpen)
+      throw new AgentError("agent/options", "another identity is asked for after start");
+    this.#checkRenewal(via);
+    this.enter(() => this.renew(via));
+  }
+
+  get deviceConfiguration(): ReadonlyMap<string, string> {
+    return this.#provisioner?.configuration ?? new Map();
   }
 
   get settings(): Values {
@@ -145,32 +161,60 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
     this.#link.drop(error);
   }
 
+  get now(): number | undefined {
+    return this.#time.now();
+  }
+
+  renew(via: "claim" | "identity" = "identity"): void {
+    const provisioner = this.#provisioner!;
+    const { identityName } = provisioner;
+    provisioner.renew(via);
+    if (provisioner.identityName !== identityName) this.#redial();
+    else if (this.#link.isOnline) this.session.add(provisioner.filters);
+    else this.#identityName = "";
+  }
+
+  publish(
+    channel: string,
+    message: Json,
+    onAcknowledged: () => void,
+    onRefused: (error: AgentError) => void,
+  ): void {
+    const topic = topicOf(this.#options.telemetryTopic, this.thingName!, channel);
+    const payload = toUtf8(writeJson(message));
+    this.session.publish({ topic, payload, QoS: 1, onAcknowledged, onRefused });
+  }
+
   adopt(): void {
     this.#link.switch();
   }
 
   // -- what the link tells --
 
-  /** The claim until there is an own identity; a session belongs to one of them and outlives its links. */
+  /** The claim until there is an own identity; a session belongs to claim or thing, and outlives its links and its keys. */
   identity(): LinkIdentity {
-    const { own, claim, will } = this.#options;
-    const isClaim = !own && !hasIdentity(this.#provisioner!.record);
-    const as = isClaim ? "claim" : "device";
-    if (this.#identity?.as === as) return this.#identity;
-    const filters = isClaim
-      ? provisioningFilters(claim!.template)
-      : this.follower
-        ? shadowFilters(this.thingName!)
-        : [];
+    const provisioner = this.#provisioner;
+    const identityName = provisioner?.identityName ?? "given";
+    if (this.#identity && this.#identityName === identityName) return this.#identity;
+    const { will, own } = this.#options;
+    const as = provisioner?.isClaim ? "claim" : "device";
+    const before = this.#identity?.as === as ? this.#identity.session : undefined;
     this.#identity = {
       as,
-      clientId: isClaim ? this.host.system.id : this.thingName!,
-      clean: isClaim,
-      credentials: isClaim ? claim!.credentials : (own?.credentials ?? this.#earned()),
-      session: new Session(filters, this, this.host),
-      will: isClaim || !will ? undefined : willOf(will, this.thingName!),
+      clientId: as === "claim" ? this.host.system.id : this.thingName!,
+      clean: as === "claim",
+      credentials: provisioner?.credentials ?? own!.credentials,
+      session: before ?? this.#newSession(as),
+      will: as === "claim" || !will ? undefined : willOf(will, this.thingName!),
     };
+    this.#identityName = identityName;
     return this.#identity;
+  }
+
+  #newSession(as: "claim" | "device"): Session {
+    const own = as === "device" && this.follower ? shadowFilters(this.thingName!) : [];
+    const replies = this.#provisioner?.filters ?? [];
+    return new Session([...own, ...replies], this, this.host);
   }
 
   onWaiting(inMs: number): void {
@@ -189,7 +233,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
 
   onLost(error: AgentError, retryInMs: number): void {
     this.#unfollow();
-    if (this.#identity?.as === "device") this.#provisioner?.onLost(error);
+    this.#provisioner?.onLost(error);
     this.emit({ type: "offline", error, retryInMs });
   }
 
@@ -205,7 +249,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
   // -- what the session tells --
 
   onMessage(topic: string, payload: Uint8Array): void {
-    if (this.#isClaim) this.#provisioner!.onMessage(topic, payload);
+    if (isProvisioningTopic(topic)) this.#provisioner?.onMessage(topic, payload);
     else this.follower?.onMessage(topic, payload);
   }
 
@@ -220,12 +264,8 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
     // Told to move while it was dialing.
     if (this.#endpoints.isElsewhere) return this.#link.switch();
     this.#attempt("endpoint: not saved", () => this.#held());
-    if (this.#isClaim) {
-      this.#provisioner!.event({ type: "ready" });
-      return;
-    }
-    this.#provisioner?.event({ type: "held" });
-    this.follower?.event({ type: "subscribed" });
+    this.#provisioner?.onSubscribed();
+    if (!this.#isClaim) this.follower?.event({ type: "subscribed" });
   }
 
   /** Without a reply topic the claim can do nothing; a device has its telemetry. */
@@ -257,7 +297,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
   }
 
   #open(): void {
-    const { claim, host } = this.#options;
+    const { host } = this.#options;
     this.#store ??= host.keyValue.open({ path: "skerry" });
     this.#time.open(this.#store);
     this.#attempt("endpoint: what is stored cannot be read", () =>
@@ -267,16 +307,19 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
       byte.toString(16).padStart(2, "0"),
     ).join("");
     this.follower?.open(this);
-    if (claim) {
-      this.#provisioner ??= new Provisioner(this, claim);
-      this.#provisioner.event({ type: "begun" });
-    }
+    // A device that was given its identity and has no way to ask for another needs none.
+    if (this.#options.enrolling) this.#provisioner ??= new Provisioner(this, this.#options);
+    this.#provisioner?.event({ type: "begun" });
     this.#isOpen = true;
   }
 
-  #earned(): Credentials {
-    const { keyPair, certificates } = this.#provisioner!.record;
-    return { certificates: certificates!, key: keyPair!.privateKey };
+  #checkRenewal(via: "claim" | "identity"): void {
+    const { enrolling, claim } = this.#options;
+    if (enrolling && (via === "identity" || claim)) return;
+    throw new AgentError(
+      "agent/options",
+      `another identity cannot be asked for: no ${enrolling ? "claim" : "template"}`,
+    );
   }
 
   #held(): void {

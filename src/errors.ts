@@ -23,6 +23,7 @@ export const errorCodes = Object.freeze({
   "agent/options": "config",
   "agent/illegal-event": "bug",
   "agent/fault": "bug",
+  "codec/cbor": "protocol",
   "codec/json": "protocol",
   "codec/utf8": "protocol",
   "connection/clock": "network",

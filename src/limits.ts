@@ -72,6 +72,18 @@ export const limits = Object.freeze({
   drainMs: 2000,
   /** Refusals of RegisterThing before the certificate is given up and a new one asked for. */
   registerAttempts: 3,
+  /** How long the service remembers what an ownership token stands for. AWS: 1 hour. */
+  tokenLifeMs: 3_600_000,
+  /** Refused trials of the identity to come, while the one in force still works. */
+  trialAttempts: 2,
+  /** A refused step of a rotation is tried again after this long, on the same link. */
+  rotationRetryMs: 60_000,
+  /** Reports of a retired certificate that end the link instead of being acknowledged, before they are left until the next restart. */
+  reportAttempts: 2,
+  /** What is written where a certificate is to go, before one is asked for: about as long as one. */
+  probeBytes: 1200,
+  /** Settings of the template's own that the answer to RegisterThing may bring. */
+  configurationBytes: 2048,
   /** Refused connections as a new identity that never held a session, before the claim earns another. */
   adoptAttempts: 5,
 });

@@ -1,7 +1,7 @@
 // What a product hands to the agent, and one check of it before anything is opened.
 import type { Endpoint } from "./connection/endpoints.js";
 import { AgentError } from "./errors.js";
-import type { Host } from "./host.js";
+import type { Host, KeyPair } from "./host.js";
 import { limits } from "./limits.js";
 import type { MQTTClientConstructor } from "./mqtt/client.js";
 import { checkTopic, type ProtocolVersion, type QoS } from "./mqtt/packet.js";
@@ -14,19 +14,39 @@ export interface CertificateAndKey {
   readonly key: string;
 }
 
-/** Fleet provisioning by claim: the device makes its own key and asks for a certificate. */
-export interface ClaimIdentity {
+/** How a device asks for an identity: by which provisioning template, and with what. */
+export interface EnrollingOptions {
   readonly template: string;
-  readonly claim: CertificateAndKey;
   /** Template parameters, for example `{ SerialNumber: host.system.id }`. */
   readonly parameters: { readonly [name: string]: string };
+  /** Default "json". */
+  readonly format?: "json" | "cbor";
+  /**
+   * "device", the default: the device makes a P-256 key, and a certificate is asked for with a request it has signed. "cloud": the
+   * cloud makes an RSA-2048 key and sends it along (CreateKeysAndCertificate).
+   */
+  readonly keys?: "device" | "cloud";
+  /** A key that is there already, in a secure element for example: `privateKey` is whatever the host's `sign` and TLS take. */
+  readonly keyPair?: KeyPair;
+}
+
+/** Fleet provisioning: with a claim all boards share, or one that an installer's tool was given for some minutes. */
+export interface ClaimIdentity extends EnrollingOptions {
+  readonly claim: CertificateAndKey;
   /** Called once the own identity has held a session: wipe the claim wherever the product keeps it. */
   readonly forgetClaim?: () => void;
 }
 
-/** A certificate the device already has. */
+/** A certificate the device already has, made in a factory for example. */
 export interface OwnIdentity extends CertificateAndKey {
   readonly thingName: string;
+}
+
+export interface RotationOptions {
+  /** Days after the certificate's begin at which another one is asked for; never by itself when absent. 1 to 36,500. */
+  readonly afterDays?: number;
+  /** How to ask, over the identity's own link; default as the identity itself was asked for. */
+  readonly enrolling?: EnrollingOptions;
 }
 
 /** Where to connect. */
@@ -46,6 +66,7 @@ export interface AgentOptions extends EndpointOptions {
   /** When the firmware was built, epoch ms: no certificate is judged at an earlier moment. */
   readonly builtAt?: number;
   readonly identity: ClaimIdentity | OwnIdentity;
+  readonly rotation?: RotationOptions;
   /** Seconds, 30 to 1200; default 60. */
   readonly keepAliveSeconds?: number;
   readonly telemetry?: {
@@ -81,6 +102,20 @@ export interface Credentials {
   readonly key: Uint8Array;
 }
 
+/** `EnrollingOptions` with its defaults. */
+export interface Enrolling {
+  readonly template: string;
+  readonly parameters: { readonly [name: string]: string };
+  readonly format: "json" | "cbor";
+  readonly keys: "device" | "cloud";
+  readonly keyPair: KeyPair | undefined;
+}
+
+export interface GivenIdentity {
+  readonly thingName: string;
+  readonly credentials: Credentials;
+}
+
 /** The options with their defaults, PEM decoded. */
 export interface CheckedOptions {
   readonly host: Host;
@@ -88,7 +123,10 @@ export interface CheckedOptions {
   readonly trustAnchors: readonly Uint8Array[];
   readonly builtAt: number | undefined;
   readonly claim: (ClaimIdentity & { readonly credentials: Credentials }) | undefined;
-  readonly own: { readonly thingName: string; readonly credentials: Credentials } | undefined;
+  readonly own: GivenIdentity | undefined;
+  /** How to ask for an identity; undefined when nobody said so. */
+  readonly enrolling: Enrolling | undefined;
+  readonly rotateAfterDays: number | undefined;
   readonly keepAliveMs: number;
   readonly telemetryTopic: string;
   readonly mqtt: MQTTClientConstructor | undefined;
@@ -148,6 +186,11 @@ export function checkOptions(options: AgentOptions): CheckedOptions {
     ),
     claim: "template" in identity ? checkClaim(identity) : undefined,
     own: "template" in identity ? undefined : checkOwn(identity),
+    enrolling: enrollingOf(options),
+    rotateAfterDays:
+      options.rotation?.afterDays === undefined
+        ? undefined
+        : wholeNumber(options.rotation.afterDays, 1, 36_500, "rotation.afterDays"),
     keepAliveMs,
     telemetryTopic,
     mqtt: mqtt.io,
@@ -185,14 +228,32 @@ export function checkEndpoint({
   return { host: endpoint, port, protocols };
 }
 
+function enrollingOf({ identity, rotation }: AgentOptions): Enrolling | undefined {
+  const inIdentity = "template" in identity ? checkEnrolling(identity, "identity") : undefined;
+  if (!rotation?.enrolling) return inIdentity;
+  const own = checkEnrolling(rotation.enrolling, "rotation.enrolling");
+  // A device that has no identity yet asks as its claim says.
+  if (inIdentity) fail("rotation.enrolling is only for an identity that was given");
+  return own;
+}
+
+function checkEnrolling(options: EnrollingOptions, where: string): Enrolling {
+  const { template, parameters = {}, format = "json", keys = "device", keyPair } = options;
+  if (!/^[0-9A-Za-z_-]{1,36}$/.test(template))
+    fail(`${where}.template "${template}" is not a template name`);
+  if (format !== "json" && format !== "cbor")
+    fail(`${where}.format "${format}" is not json or cbor`);
+  if (keys !== "device" && keys !== "cloud") fail(`${where}.keys "${keys}" is not device or cloud`);
+  if (keyPair && keys === "cloud") fail(`${where}.keyPair: the cloud is to make the key`);
+  return { template, parameters, format, keys, keyPair };
+}
+
 function checkClaim(identity: ClaimIdentity): ClaimIdentity & { credentials: Credentials } {
-  if (!/^[0-9A-Za-z_-]{1,36}$/.test(identity.template))
-    fail(`identity.template "${identity.template}" is not a template name`);
   if (!identity.claim) fail("identity.claim is missing");
   return { ...identity, credentials: credentialsOf(identity.claim, "identity.claim") };
 }
 
-function checkOwn(identity: OwnIdentity): { thingName: string; credentials: Credentials } {
+function checkOwn(identity: OwnIdentity): GivenIdentity {
   if (!/^[a-zA-Z0-9:_-]{1,128}$/.test(identity.thingName))
     fail(`identity.thingName "${identity.thingName}" is not a thing name`);
   return { thingName: identity.thingName, credentials: credentialsOf(identity, "identity") };

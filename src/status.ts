@@ -22,6 +22,10 @@ export type AgentStatus =
   | { readonly type: "registered"; readonly thingName: string }
   /** The own identity has held a session; the claim is not used any more. */
   | { readonly type: "provisioned"; readonly thingName: string }
+  /** Another identity has taken the place of the one before, whose certificate is reported as retired. */
+  | { readonly type: "rotated"; readonly certificateId: string; readonly retired: string }
+  /** Another identity could not be had, or was turned away; the one in force stays. */
+  | { readonly type: "rotationFailed"; readonly error: AgentError }
   /** The shadow was read and all that is desired is in force. */
   | { readonly type: "settings"; readonly changed: Values; readonly version: number }
   | { readonly type: "reported"; readonly values: Values }

@@ -1,8 +1,9 @@
 // What the parts of the agent ask of the whole.
+import type { Json } from "./codec/json.js";
 import type { AgentError } from "./errors.js";
 import type { Host, KeyValue } from "./host.js";
+import type { Requests } from "./mqtt/requests.js";
 import type { Session } from "./mqtt/session.js";
-import type { Requests } from "./requests.js";
 import type { AgentStatus } from "./status.js";
 
 /** Runs work that a host's callback started; an exception in it must not leave. */
@@ -22,6 +23,17 @@ export interface Wiring extends Door {
   emit(status: AgentStatus): void;
   /** Ends the link for a reason of a part's; it is dialed again after a backoff. */
   drop(error: AgentError): void;
-  /** The own identity is ready: dial again with it. */
+  /** Epoch ms, or undefined while the wall clock is not set. */
+  readonly now: number | undefined;
+  /** Another identity is the one to dial with: dial again. */
   adopt(): void;
+  /** Asks for another identity, over the link there is. */
+  renew(): void;
+  /** Publishes JSON at QoS 1 on one of the product's channels; forgotten when the link ends before the acknowledgement. */
+  publish(
+    channel: string,
+    message: Json,
+    onAcknowledged: () => void,
+    onRefused: (error: AgentError) => void,
+  ): void;
 }

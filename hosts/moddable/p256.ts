@@ -1,6 +1,6 @@
 // The curve P-256 (FIPS 186-5, SEC 2): its constants and the checks of what comes from elsewhere.
 import { element, tag } from "../../src/trust/der.js";
-import { toHex } from "../../src/trust/der-reader.js";
+import { toHex } from "../../src/util/bytes.js";
 
 export const scalarBytes = 32;
 export const pointBytes = 65;

@@ -1,7 +1,7 @@
 // The board itself.
 import { boardId, freeHeapBytes, resetReason, restart } from "skerry/platform/machine";
 import type { KeyValueProvider, System } from "../../src/host.js";
-import { toHex } from "../../src/trust/der-reader.js";
+import { toHex } from "../../src/util/bytes.js";
 import { randomBytes } from "./random.js";
 
 /** Where a board without a number of its own keeps the one it has drawn. */

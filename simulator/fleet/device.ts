@@ -6,7 +6,7 @@ import { toSystemId } from "../../hosts/node/system.js";
 import { AgentError } from "../../src/errors.js";
 import type { Host, Timer, TimerHandle } from "../../src/host.js";
 import type { AgentStatus } from "../../src/index.js";
-import { parseRecord } from "../../src/provisioning/messages.js";
+import { CredentialStore } from "../../src/provisioning/credentials.js";
 
 export type Engine = "node" | "xs";
 
@@ -44,11 +44,11 @@ export async function startDevice(options: DeviceOptions): Promise<VirtualDevice
 
 function checkIdentity(host: Host, directory: string): void {
   const store = host.keyValue.open({ path: "skerry" });
-  const identity = store.read("identity");
-  store.close();
-  if (!identity) return;
   try {
-    parseRecord(new Uint8Array(identity));
+    const credentials = new CredentialStore(store);
+    const { identity } = credentials.read() ?? {};
+    if (identity !== undefined && identity.slot !== "given")
+      credentials.readCredential(identity.slot);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new AgentError(
@@ -56,6 +56,8 @@ function checkIdentity(host: Host, directory: string): void {
       `${directory}: ${reason}; remove the folder to start over`,
       { cause },
     );
+  } finally {
+    store.close();
   }
 }
 

@@ -1,23 +1,35 @@
 // AWS IoT's reserved topics. All that is AWS about names stands in this folder.
 import { deepFreeze } from "../util/machine.js";
 
-const certificate = "$aws/certificates/create-from-csr/json";
+/** By a request that proves a key of the device's own, or with a key that the cloud makes. */
+export type Operation = "create-from-csr" | "create";
 
-/** Replies to the two requests of provisioning by claim, accepted and rejected. */
-export function provisioningFilters(template: string): readonly string[] {
-  const provision = provisionTopic(template);
-  return [
-    `${certificate}/accepted`,
-    `${certificate}/rejected`,
-    `${provision}/accepted`,
-    `${provision}/rejected`,
-  ];
+/** What a template's topics are made of. */
+interface Template {
+  readonly template: string;
+  readonly format: "json" | "cbor";
 }
 
-export const createCertificateTopic = certificate;
+/** Replies to the two requests of fleet provisioning, accepted and rejected. */
+export function provisioningFilters(
+  { template, format }: Template,
+  operation: Operation,
+): readonly string[] {
+  const requests = [createCertificateTopic(operation, format), provisionTopic(template, format)];
+  return requests.flatMap(topic => [`${topic}/accepted`, `${topic}/rejected`]);
+}
 
-export function provisionTopic(template: string): string {
-  return `$aws/provisioning-templates/${template}/provision/json`;
+export function createCertificateTopic(operation: Operation, format: Template["format"]): string {
+  return `$aws/certificates/${operation}/${format}`;
+}
+
+export function provisionTopic(template: string, format: Template["format"]): string {
+  return `$aws/provisioning-templates/${template}/provision/${format}`;
+}
+
+/** Whether a reply belongs to provisioning. */
+export function isProvisioningTopic(topic: string): boolean {
+  return topic.startsWith("$aws/certificates/") || topic.startsWith("$aws/provisioning-templates/");
 }
 
 export function shadowTopic(thingName: string, suffix: string): string {

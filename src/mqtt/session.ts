@@ -84,7 +84,7 @@ const second = 1000;
 
 export class Session {
   readonly #handlers: SessionHandlers;
-  readonly #filters: readonly string[];
+  #filters: readonly string[];
   readonly #clock: Clock;
   readonly #timer: Timer;
   #granted = new Set<string>();
@@ -156,6 +156,18 @@ export class Session {
     this.#subscribes = [];
     this.#ask(missing);
     if (missing.length === 0) this.#handlers.onSubscribed();
+  }
+
+  /** Subscribes to more; `onSubscribed` follows when all is granted. */
+  add(filters: readonly string[]): void {
+    this.#filters = [...new Set([...this.#filters, ...filters])];
+    if (!this.#client) return;
+    const missing = this.#filters.filter(filter => !this.#granted.has(filter));
+    if (missing.length === 0) this.#handlers.onSubscribed();
+    else {
+      this.#ask(missing);
+      this.#flush();
+    }
   }
 
   /** The link is gone. */

@@ -1,24 +1,38 @@
-// Performs what provisioning decides: saves the record first, then makes keys, asks, registers, adopts.
-import { createCertificateTopic, provisionTopic } from "../cloud/topics.js";
+// Performs what provisioning decides: saves the record first, then makes keys, asks, registers, adopts, retires.
+
+import {
+  createCertificateTopic,
+  type Operation,
+  provisioningFilters,
+  provisionTopic,
+} from "../cloud/topics.js";
+import { readJson, writeJson } from "../codec/json.js";
 import { AgentError, type ErrorCode } from "../errors.js";
-import type { ClaimIdentity } from "../options.js";
-import type { AgentStatus } from "../status.js";
+import type { KeyPair, TimerHandle } from "../host.js";
+import { limits } from "../limits.js";
+import { Requests } from "../mqtt/requests.js";
+import type { CheckedOptions, Credentials, Enrolling } from "../options.js";
 import { certificationRequest } from "../trust/csr.js";
+import { validFrom } from "../trust/validity.js";
+import { toHex, toUtf8 } from "../util/bytes.js";
 import type { Wiring } from "../wiring.js";
+import { type Credential, CredentialStore } from "./credentials.js";
 import {
   certificateRequest,
-  encodeRecord,
   parseCertified,
-  parseRecord,
   parseRegistered,
   parseRejected,
   registerRequest,
 } from "./messages.js";
 import {
+  isOnTrial,
+  needsClaim,
   notProvisioned,
   type ProvisioningEffect,
   type ProvisioningEvent,
   type ProvisioningRecord,
+  type Slot,
+  stateOf,
   step,
 } from "./provisioning.js";
 
@@ -29,87 +43,386 @@ const refusals: readonly ErrorCode[] = Object.freeze([
   "mqtt/unanswered",
 ]);
 
+const dayMs = 86_400_000;
+const configurationKey = "configuration";
+/** Where reports about the identity go, among the product's channels. */
+const reportChannel = "identity";
+
 export class Provisioner {
   readonly #wiring: Wiring;
-  readonly #claim: ClaimIdentity;
+  readonly #options: CheckedOptions;
+  #pending: Requests | undefined;
   #record: ProvisioningRecord;
+  #retry: TimerHandle | undefined;
+  /** A publish is on its way that the identity on trial has to see acknowledged. */
+  #isProving = false;
+  #reports = 0;
+  #configuration: ReadonlyMap<string, string> | undefined;
 
-  constructor(wiring: Wiring, claim: ClaimIdentity) {
+  constructor(wiring: Wiring, options: CheckedOptions) {
     this.#wiring = wiring;
-    this.#claim = claim;
+    this.#options = options;
     this.#record = this.#load();
+  }
+
+  /** Made when needed: most devices, most of their lives, have nothing to ask for. */
+  get #requests(): Requests {
+    this.#pending ??= new Requests(this.#wiring.host.timer, this.#wiring);
+    return this.#pending;
+  }
+
+  get #store(): CredentialStore {
+    return new CredentialStore(this.#wiring.store);
   }
 
   get record(): ProvisioningRecord {
     return this.#record;
   }
 
-  #load(): ProvisioningRecord {
-    const { store } = this.#wiring;
-    const stored = store.read("identity");
-    if (!stored) return notProvisioned;
-    try {
-      return parseRecord(new Uint8Array(stored));
-    } catch (error) {
-      // Nothing is thrown away: what could not be read is kept aside, and the claim earns a new identity.
-      this.#attempt("identity.bad could not be kept", () =>
-        store.write("identity.bad", new Uint8Array(stored)),
-      );
-      this.#wiring.emit({ type: "fault", error: error as AgentError });
-      return notProvisioned;
-    }
+  get isClaim(): boolean {
+    return needsClaim(this.#record);
+  }
+
+  /** Names the identity to dial with; another name, another credential. */
+  get identityName(): string {
+    const { identity, enrollment } = this.#record;
+    if (this.isClaim) return "claim";
+    return `${isOnTrial(this.#record) ? enrollment!.slot : identity!.slot}`;
+  }
+
+  get thingName(): string | undefined {
+    const { identity, enrollment } = this.#record;
+    return (isOnTrial(this.#record) ? enrollment!.thingName : undefined) ?? identity?.thingName;
+  }
+
+  /** To dial with. @throws AgentError "storage/damaged" */
+  get credentials(): Credentials {
+    const { claim, own } = this.#options;
+    const { identity, enrollment } = this.#record;
+    if (this.isClaim) return claim!.credentials;
+    const slot = isOnTrial(this.#record) ? enrollment!.slot : identity!.slot;
+    if (slot === "given") return own!.credentials;
+    const { keyPair, certificates } = this.#store.readCredential(slot);
+    return { certificates, key: keyPair.privateKey };
+  }
+
+  /** The reply topics, while something is asked for over the link that dials as `identityName`. */
+  get filters(): readonly string[] {
+    const state = stateOf(this.#record);
+    const isAsking = state === "wanted" || state === "keyed" || state === "certified";
+    return isAsking ? provisioningFilters(this.#enrolling, this.#operation) : [];
+  }
+
+  /** What the template's DeviceConfiguration said, of the last registration. */
+  get configuration(): ReadonlyMap<string, string> {
+    this.#configuration ??= this.#readConfiguration();
+    return this.#configuration;
+  }
+
+  /** Asks for another identity. */
+  renew(via: "claim" | "identity"): void {
+    this.event({ type: "wanted", via });
   }
 
   event(event: ProvisioningEvent): void {
     const { record, effects } = step(this.#record, event);
     if (record !== this.#record) {
       this.#save(record, event);
+      const before = this.#record;
       this.#record = record;
-      this.#tell(event);
+      this.#tell(event, before);
     }
     for (const effect of effects) this.#perform(effect);
+  }
+
+  /** All topics of the link are subscribed. */
+  onSubscribed(): void {
+    if (isOnTrial(this.#record)) {
+      if (this.#record.identity === undefined) this.event({ type: "held" });
+      else this.#prove();
+      return;
+    }
+    if (this.filters.length > 0) this.#ready();
+    else if (!this.isClaim) {
+      this.#reportRetired();
+      this.#renewOfAge();
+    }
+  }
+
+  /** A reply may come twice; only the one that is waited for counts. */
+  onMessage(topic: string, payload: Uint8Array): void {
+    const { template, format } = this.#enrolling;
+    const isRegister = topic.startsWith(provisionTopic(template, format));
+    if (stateOf(this.#record) !== (isRegister ? "certified" : "keyed")) return;
+    this.#requests.answered();
+    this.#attemptReply(() => this.#onReply(topic, payload, isRegister));
+  }
+
+  /** The link has ended. A refusal of the identity on trial counts, and so does an end instead of its acknowledgement. */
+  onLost(error: AgentError): void {
+    this.#quiet();
+    const isAnswer = refusals.includes(error.code) || this.#isProving;
+    this.#isProving = false;
+    if (isOnTrial(this.#record) && isAnswer) this.event({ type: "rejected", error });
+  }
+
+  /** Nothing is waited for any more. */
+  #quiet(): void {
+    this.#pending?.answered();
+    this.#wiring.host.timer.clear(this.#retry);
+    this.#retry = undefined;
+  }
+
+  #load(): ProvisioningRecord {
+    const { own } = this.#options;
+    let record = notProvisioned;
+    try {
+      record = this.#checked(this.#store.read() ?? notProvisioned);
+    } catch (error) {
+      this.#attempt("what cannot be read could not be kept aside", () => this.#store.keepAside());
+      this.#wiring.emit({ type: "fault", error: error as AgentError });
+    }
+    const isGiven = record.identity === undefined || record.identity.slot === "given";
+    if (own === undefined || !isGiven) return record;
+    // As AWS names certificates.
+    const certificateId = toHex(
+      this.#wiring.host.crypto.digest("SHA-256", own.credentials.certificates[0]!),
+    );
+    return { ...record, identity: { slot: "given", thingName: own.thingName, certificateId } };
+  }
+
+  /** An identity to come whose key was lost with the power begins anew; one in force that is damaged is no identity. */
+  #checked(record: ProvisioningRecord): ProvisioningRecord {
+    const { identity, enrollment } = record;
+    if (identity !== undefined && identity.slot !== "given") {
+      this.#store.readCredential(identity.slot);
+    }
+    if (enrollment === undefined || enrollment.state === "wanted") return record;
+    try {
+      const { certificates } = this.#store.readCredential(enrollment.slot);
+      if (enrollment.state === "keyed" || certificates.length > 0) return record;
+    } catch (error) {
+      this.#wiring.emit({ type: "fault", error: error as AgentError });
+    }
+    const { via, slot } = enrollment;
+    return { ...record, enrollment: { state: "wanted", via, slot } };
   }
 
   /** That an identity has proved itself can be found out again; everything else must be in flash before it is acted upon. */
   #save(record: ProvisioningRecord, event: ProvisioningEvent): void {
     try {
-      this.#wiring.store.write("identity", encodeRecord(record));
+      this.#store.write(record);
     } catch (cause) {
       const error = new AgentError("storage/write", "identity: not saved", { cause });
-      if (event.type !== "held") throw error;
+      if (event.type !== "held" && event.type !== "reported") throw error;
       this.#wiring.emit({ type: "fault", error });
     }
   }
 
-  #tell(event: ProvisioningEvent): void {
-    const emit = (status: AgentStatus) => this.#wiring.emit(status);
-    if (event.type === "keyMade") emit({ type: "keyMade" });
+  #tell(event: ProvisioningEvent, before: ProvisioningRecord): void {
+    const emit = (status: Parameters<Wiring["emit"]>[0]) => this.#wiring.emit(status);
+    if (event.type === "keyMade" && this.#makesKeys) emit({ type: "keyMade" });
     if (event.type === "certified") emit({ type: "certified", certificateId: event.certificateId });
     if (event.type === "registered") emit({ type: "registered", thingName: event.thingName });
-    if (event.type === "held") emit({ type: "provisioned", thingName: this.#record.thingName! });
+    if (event.type !== "held") return;
+    const { thingName, certificateId } = this.#record.identity!;
+    if (before.identity === undefined) emit({ type: "provisioned", thingName });
+    else emit({ type: "rotated", certificateId, retired: before.identity.certificateId });
   }
 
   #perform(effect: ProvisioningEffect): void {
-    const { host } = this.#wiring;
-    const claim = this.#claim;
+    const wiring = this.#wiring;
     switch (effect.type) {
       case "makeKey":
-        return this.event({ type: "keyMade", keyPair: host.crypto.generateKeyPair() });
+        return this.#makeKey();
       case "requestCertificate":
-        // A flash that would not keep the certificate is found out before one is asked for.
-        this.#save(this.#record, { type: "ready" });
-        return this.#request(createCertificateTopic, certificateRequest(this.#csr()));
+        return this.#requestCertificate();
       case "register": {
-        const request = registerRequest(this.#record.ownershipToken!, claim.parameters);
-        return this.#request(provisionTopic(claim.template), request);
+        const { template, format, parameters } = this.#enrolling;
+        const request = registerRequest(
+          format,
+          this.#record.enrollment!.ownershipToken!,
+          parameters,
+        );
+        return this.#request(provisionTopic(template, format), request);
       }
       case "adopt":
-        return this.#wiring.adopt();
+        return wiring.adopt();
       case "forgetClaim":
-        return this.#attempt("identity.forgetClaim threw", () => claim.forgetClaim?.());
+        return this.#attempt("identity.forgetClaim threw", () =>
+          this.#options.claim?.forgetClaim?.(),
+        );
+      case "erase":
+        return this.#attempt("a key that is of no more use could not be erased", () =>
+          this.#store.erase(effect.slot),
+        );
       case "drop":
-        return this.#wiring.drop(effect.error);
+        return wiring.drop(effect.error);
+      case "later":
+        wiring.emit({ type: "fault", error: effect.error });
+        return this.#after(limits.rotationRetryMs, () => this.#ready());
+      case "givenUp":
+        return wiring.emit({ type: "rotationFailed", error: effect.error });
     }
+  }
+
+  get #enrolling(): Enrolling {
+    return this.#options.enrolling!;
+  }
+
+  get #makesKeys(): boolean {
+    return this.#enrolling.keys === "device";
+  }
+
+  get #operation(): Operation {
+    return this.#makesKeys ? "create-from-csr" : "create";
+  }
+
+  #makeKey(): void {
+    const { slot } = this.#record.enrollment!;
+    if (this.#makesKeys) {
+      const keyPair = this.#enrolling.keyPair ?? this.#wiring.host.crypto.generateKeyPair();
+      this.#store.writeCredential(slot, { keyPair, certificates: [] });
+    }
+    this.event({ type: "keyMade", slot });
+  }
+
+  /** Where the certificate is to go: beside its key, but not over it as long as the other place is free. */
+  get #target(): Slot {
+    const { identity, enrollment } = this.#record;
+    if (identity !== undefined && identity.slot !== "given") return enrollment!.slot;
+    return enrollment!.slot === 0 ? 1 : 0;
+  }
+
+  get #ownKey(): KeyPair | undefined {
+    if (!this.#makesKeys) return undefined;
+    return this.#store.readCredential(this.#record.enrollment!.slot).keyPair;
+  }
+
+  /** A flash that would not keep the certificate is found out before one is asked for. */
+  #requestCertificate(): void {
+    const { host } = this.#wiring;
+    const { format } = this.#enrolling;
+    const topic = createCertificateTopic(this.#operation, format);
+    const keyPair = this.#ownKey;
+    const nothing = new Uint8Array(0);
+    this.#store.probe(this.#target, keyPair ?? { privateKey: nothing, publicKey: nothing });
+    if (keyPair === undefined) return this.#request(topic, nothing);
+    const { privateKey, publicKey } = keyPair;
+    const sign = (message: Uint8Array) => host.crypto.sign(privateKey, message);
+    const csr = certificationRequest(host.system.id, publicKey, sign);
+    return this.#request(topic, certificateRequest(format, csr));
+  }
+
+  #request(topic: string, payload: Uint8Array): void {
+    this.#requests.send(this.#wiring.session, topic, payload, () => {
+      const error = new AgentError("provisioning/timeout", `${topic}: no answer`);
+      this.event({ type: "rejected", error });
+    });
+  }
+
+  #ready(): void {
+    this.event({ type: "ready", now: this.#wiring.now });
+  }
+
+  /** A reply that cannot be used counts as a refusal: it is spaced and bounded like one. */
+  #attemptReply(work: () => ProvisioningEvent): void {
+    let event: ProvisioningEvent;
+    try {
+      event = work();
+    } catch (error) {
+      if (!(error instanceof AgentError) || error.kind === "storage") throw error;
+      event = { type: "rejected", error };
+    }
+    this.event(event);
+  }
+
+  #onReply(topic: string, payload: Uint8Array, isRegister: boolean): ProvisioningEvent {
+    const { format } = this.#enrolling;
+    if (topic.endsWith("/rejected")) {
+      const request = isRegister ? "provision" : this.#operation;
+      return { type: "rejected", error: parseRejected(format, payload, request) };
+    }
+    if (isRegister) {
+      const { thingName, configuration } = parseRegistered(format, payload);
+      this.#keepConfiguration(configuration);
+      return { type: "registered", thingName };
+    }
+    const keyPair = this.#ownKey;
+    const certified = parseCertified(format, payload, keyPair?.publicKey);
+    const { certificates, certificateId, ownershipToken } = certified;
+    const slot = this.#target;
+    const credential: Credential = { keyPair: keyPair ?? certified.keyPair!, certificates };
+    this.#store.writeCredential(slot, credential);
+    return { type: "certified", slot, certificateId, ownershipToken, now: this.#wiring.now };
+  }
+
+  #keepConfiguration(configuration: ReadonlyMap<string, string>): void {
+    const bytes = toUtf8(writeJson(Object.fromEntries(configuration)));
+    if (bytes.length > limits.configurationBytes) {
+      const message = `deviceConfiguration of ${bytes.length} bytes, at most ${limits.configurationBytes} are kept`;
+      this.#wiring.emit({ type: "fault", error: new AgentError("provisioning/response", message) });
+      return;
+    }
+    this.#wiring.store.write(configurationKey, bytes);
+    this.#configuration = configuration;
+  }
+
+  #readConfiguration(): ReadonlyMap<string, string> {
+    const stored = this.#wiring.store.read(configurationKey);
+    if (stored === undefined) return new Map();
+    try {
+      return readJson(new Uint8Array(stored), "strings", configurationKey) ?? new Map();
+    } catch (error) {
+      this.#wiring.emit({ type: "fault", error: error as AgentError });
+      return new Map();
+    }
+  }
+
+  /** The identity on trial has to see a publish acknowledged; the cloud learns whose turn it is. */
+  #prove(): void {
+    const { certificateId } = this.#record.enrollment!;
+    this.#isProving = true;
+    this.#wiring.publish(
+      reportChannel,
+      { certificateId: certificateId! },
+      () => {
+        this.#isProving = false;
+        this.event({ type: "held" });
+        this.#reportRetired();
+      },
+      error => this.event({ type: "rejected", error }),
+    );
+  }
+
+  /** The cloud may switch the certificate before this one off. */
+  #reportRetired(): void {
+    const { identity, retired } = this.#record;
+    if (retired === undefined || this.#reports >= limits.reportAttempts) return;
+    this.#reports++;
+    this.#wiring.publish(
+      reportChannel,
+      { certificateId: identity!.certificateId, retired },
+      () => this.event({ type: "reported" }),
+      error => this.#wiring.emit({ type: "fault", error }),
+    );
+  }
+
+  /** Looks once a day whether the certificate has reached the age at which the product wants another. */
+  #renewOfAge(): void {
+    const { rotateAfterDays } = this.#options;
+    if (rotateAfterDays === undefined) return;
+    const { now } = this.#wiring;
+    const issued = validFrom(this.credentials.certificates[0]!, "certificate");
+    if (!this.#options.enrolling) return;
+    if (now !== undefined && now - issued >= rotateAfterDays * dayMs) this.#wiring.renew();
+    else this.#after(dayMs, () => this.#renewOfAge());
+  }
+
+  #after(delayMs: number, work: () => void): void {
+    const { timer } = this.#wiring.host;
+    timer.clear(this.#retry);
+    this.#retry = timer.set(() => this.#wiring.enter(work), delayMs);
   }
 
   /** What may fail without keeping the device from its link. */
@@ -117,51 +430,8 @@ export class Provisioner {
     try {
       work();
     } catch (cause) {
-      this.#wiring.emit({
-        type: "fault",
-        error: new AgentError("agent/fault", message, { cause }),
-      });
+      const error = new AgentError("agent/fault", message, { cause });
+      this.#wiring.emit({ type: "fault", error });
     }
-  }
-
-  #csr(): Uint8Array {
-    const { crypto, system } = this.#wiring.host;
-    const { privateKey, publicKey } = this.#record.keyPair!;
-    return certificationRequest(system.id, publicKey, message => crypto.sign(privateKey, message));
-  }
-
-  #request(topic: string, payload: Uint8Array): void {
-    const { requests, session } = this.#wiring;
-    requests.send(session, topic, payload, () => {
-      const error = new AgentError("provisioning/timeout", `${topic}: no answer`);
-      this.event({ type: "rejected", error });
-    });
-  }
-
-  /** A reply may come twice; only the one that is waited for counts. */
-  onMessage(topic: string, payload: Uint8Array): void {
-    const isRegister = topic.startsWith(provisionTopic(this.#claim.template));
-    if (this.#record.state !== (isRegister ? "certified" : "keyed")) return;
-    this.#wiring.requests.answered();
-    this.event(this.#parse(topic, payload, isRegister));
-  }
-
-  /** A reply that cannot be used counts as a refusal: it is spaced and bounded like one. */
-  #parse(topic: string, payload: Uint8Array, isRegister: boolean): ProvisioningEvent {
-    try {
-      if (topic.endsWith("/rejected")) {
-        return parseRejected(payload, isRegister ? "provision" : "create-from-csr");
-      }
-      return isRegister ? parseRegistered(payload) : parseCertified(payload, this.#record.keyPair!);
-    } catch (error) {
-      if (error instanceof AgentError) return { type: "rejected", error };
-      throw error;
-    }
-  }
-
-  /** The link as the own identity ended before the identity had ever held a session. */
-  onLost(error: AgentError): void {
-    const isAnswer = refusals.includes(error.code);
-    if (this.#record.state === "registered" && isAnswer) this.event({ type: "rejected", error });
   }
 }

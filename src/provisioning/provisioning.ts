@@ -1,117 +1,227 @@
-// Provisioning by claim (AWS fleet provisioning), as decisions. A cut anywhere leaves a record from which `begun` goes on.
+// How a device comes by its identity and by the next one (AWS fleet provisioning), as decisions. A cut anywhere leaves a
+// record from which `begun` goes on; the identity in force is given up only for one that has held a session.
 import { AgentError } from "../errors.js";
-import type { KeyPair } from "../host.js";
 import { limits } from "../limits.js";
 import type { Step } from "../util/machine.js";
-import { type ProvisioningState, provisioningTable } from "./table.js";
+import { type EnrollmentState, enrollmentTable } from "./table.js";
 
-/** All that survives a restart: one value in storage, so that every change is whole. */
-export interface ProvisioningRecord {
-  readonly state: ProvisioningState;
-  readonly keyPair?: KeyPair;
-  /** DER, own certificate first. */
-  readonly certificates?: readonly Uint8Array[];
+/** Where a credential (key and certificate) is kept; there are two places. */
+export type Slot = 0 | 1;
+
+/** The identity in force: it has held a session, or came with the product. */
+export interface Identity {
+  readonly slot: Slot | "given";
+  readonly certificateId: string;
+  readonly thingName: string;
+}
+
+/** The identity to come. */
+export interface Enrollment {
+  readonly state: Exclude<EnrollmentState, "none">;
+  /** What it is earned with. */
+  readonly via: "claim" | "identity";
+  readonly slot: Slot;
   readonly certificateId?: string;
-  /** Proves to RegisterThing who asked for the certificate; lives one hour. */
+  /** Proves to RegisterThing who asked for the certificate. */
   readonly ownershipToken?: string;
+  /** Epoch ms until which the token lives; absent when the clock was not set. */
+  readonly tokenUntil?: number;
   readonly thingName?: string;
-  /** Refusals of RegisterThing for this certificate. */
+  /** In a row, of what the state asks for. */
   readonly refusals?: number;
 }
 
+/** All that survives a restart. */
+export interface ProvisioningRecord {
+  readonly identity?: Identity;
+  readonly enrollment?: Enrollment;
+  /** Certificate id of the identity before this one, until the cloud has been told that it is not needed any more. */
+  readonly retired?: string;
+}
+
 export type ProvisioningEvent =
-  | { readonly type: "begun" | "ready" | "held" }
-  | { readonly type: "keyMade"; readonly keyPair: KeyPair }
+  /** The machine has started. */
+  | { readonly type: "begun" }
+  /** Another identity is asked for, to be earned with the one in force or with the claim. */
+  | { readonly type: "wanted"; readonly via: "claim" | "identity" }
+  /** A key is in `slot`. */
+  | { readonly type: "keyMade"; readonly slot: Slot }
+  /** The link to enroll over is up, and the reply topics are subscribed. */
+  | { readonly type: "ready"; readonly now: number | undefined }
+  /** Key and certificate are in `slot`. */
   | {
       readonly type: "certified";
-      readonly certificates: readonly Uint8Array[];
+      readonly slot: Slot;
       readonly certificateId: string;
       readonly ownershipToken: string;
+      readonly now: number | undefined;
     }
   | { readonly type: "registered"; readonly thingName: string }
-  | { readonly type: "rejected"; readonly error: AgentError };
+  | { readonly type: "rejected"; readonly error: AgentError }
+  /** The identity to come has held a session. */
+  | { readonly type: "held" }
+  /** The cloud knows that the identity before is not needed. */
+  | { readonly type: "reported" };
 
 export type ProvisioningEffect =
   | { readonly type: "makeKey" | "requestCertificate" | "register" | "adopt" | "forgetClaim" }
-  | { readonly type: "drop"; readonly error: AgentError };
+  /** The credential in this place is of no more use. */
+  | { readonly type: "erase"; readonly slot: Slot }
+  /** Try again later: by a new link, or after a while on the same. */
+  | { readonly type: "drop" | "later"; readonly error: AgentError }
+  /** The identity to come is given up; the one in force stays. */
+  | { readonly type: "givenUp"; readonly error: AgentError };
 
-export const notProvisioned: ProvisioningRecord = Object.freeze({ state: "blank" });
+export const notProvisioned: ProvisioningRecord = Object.freeze({});
 
-/** Whether the own identity is to be used, not the claim. */
-export function hasIdentity(record: ProvisioningRecord): boolean {
-  return record.state === "registered" || record.state === "provisioned";
+export function stateOf(record: ProvisioningRecord): EnrollmentState {
+  return record.enrollment?.state ?? "none";
 }
 
-/**
- * Decides, never acts. `begun`: the machine has started. `ready`: the claim's link is up and the reply topics are
- * subscribed. `held`: the own identity has held a session. A rejection drops the link, whose backoff spaces the retries.
- */
-export function step(
-  record: ProvisioningRecord,
-  event: ProvisioningEvent,
-): Step<ProvisioningRecord, ProvisioningEffect> {
-  const state = provisioningTable[record.state][event.type];
+/** Whether the identity to come is the one to dial with. */
+export function isOnTrial(record: ProvisioningRecord): boolean {
+  return record.enrollment?.state === "registered";
+}
+
+/** Whether the claim is the one to dial with. */
+export function needsClaim(record: ProvisioningRecord): boolean {
+  if (isOnTrial(record)) return false;
+  return record.identity === undefined || record.enrollment?.via === "claim";
+}
+
+type Result = Step<ProvisioningRecord, ProvisioningEffect>;
+
+/** Decides, never acts. */
+export function step(record: ProvisioningRecord, event: ProvisioningEvent): Result {
+  const state = enrollmentTable[stateOf(record)][event.type];
   if (state === undefined) {
-    throw new AgentError("agent/illegal-event", `provisioning: ${event.type} in ${record.state}`);
+    const message = `provisioning: ${event.type} in ${stateOf(record)}`;
+    throw new AgentError("agent/illegal-event", message);
   }
+  const { identity, enrollment } = record;
   switch (event.type) {
     case "begun":
-      // A cut may have come between saving "provisioned" and forgetting the claim.
-      if (state === "provisioned") return { record, effects: [{ type: "forgetClaim" }] };
-      return { record: resumed(record), effects: state === "blank" ? [{ type: "makeKey" }] : [] };
+      return begun(record);
+    case "wanted": {
+      if (enrollment !== undefined) return { record, effects: [] };
+      const wanted = { state: "wanted", via: event.via, slot: otherSlot(identity) } as const;
+      return { record: { ...record, enrollment: wanted }, effects: [{ type: "makeKey" }] };
+    }
     case "keyMade":
-      return { record: { state, keyPair: event.keyPair }, effects: [] };
+      return { record: { ...record, enrollment: keyed(enrollment!, event.slot) }, effects: [] };
     case "ready":
-      return { record, effects: [{ type: state === "keyed" ? "requestCertificate" : "register" }] };
+      return ready(record, event.now);
     case "certified": {
-      const { certificates, certificateId, ownershipToken } = event;
+      const { slot, certificateId, ownershipToken, now } = event;
+      const until = now === undefined ? {} : { tokenUntil: now + limits.tokenLifeMs };
+      const { via } = enrollment!;
+      const certified = { state: "certified", via, slot, certificateId, ownershipToken } as const;
       return {
-        record: { state, keyPair: record.keyPair!, certificates, certificateId, ownershipToken },
+        record: { ...record, enrollment: { ...certified, ...until } },
         effects: [{ type: "register" }],
       };
     }
     case "registered": {
-      const { keyPair, certificates, certificateId } = record;
+      const { via, slot, certificateId } = enrollment!;
+      const { thingName } = event;
       return {
         record: {
-          state,
-          keyPair: keyPair!,
-          certificates: certificates!,
-          certificateId: certificateId!,
-          thingName: event.thingName,
+          ...record,
+          enrollment: { state: "registered", via, slot, certificateId: certificateId!, thingName },
         },
         effects: [{ type: "adopt" }],
       };
     }
     case "rejected":
-      return rejected(record, event.error);
+      return enrollment === undefined ? { record, effects: [] } : rejected(record, event.error);
     case "held":
-      if (record.state === state) return { record, effects: [] };
-      return { record: { ...record, state }, effects: [{ type: "forgetClaim" }] };
+      return isOnTrial(record) ? held(record) : { record, effects: [] };
+    case "reported":
+      if (record.retired === undefined) return { record, effects: [] };
+      return { record: identity ? { identity } : {}, effects: [] };
   }
 }
 
-/**
- * A token from before a restart may have been used up already: RegisterThing may have been done and its answer lost.
- * Then the first refusal settles it.
- */
-function resumed(record: ProvisioningRecord): ProvisioningRecord {
-  const refusals = limits.registerAttempts - 1;
-  return record.state !== "certified" || record.refusals === refusals
-    ? record
-    : { ...record, refusals };
+function otherSlot(identity: Identity | undefined): Slot {
+  return identity?.slot === 0 ? 1 : 0;
 }
 
-/** After some refusals, of RegisterThing or of the own identity that has never held a session, the certificate is given up: its token may have expired, and the service deletes it then. */
-function rejected(
-  record: ProvisioningRecord,
+function keyed({ via }: Enrollment, slot: Slot): Enrollment {
+  return { state: "keyed", via, slot };
+}
+
+function begun(record: ProvisioningRecord): Result {
+  const { identity, enrollment } = record;
+  if (enrollment === undefined) {
+    if (identity === undefined) return step(record, { type: "wanted", via: "claim" });
+    if (identity.slot === "given") return { record, effects: [] };
+    // A cut may have come between saving the identity, forgetting the claim and erasing the one before.
+    return {
+      record,
+      effects: [{ type: "forgetClaim" }, { type: "erase", slot: otherSlot(identity) }],
+    };
+  }
+  if (enrollment.state === "wanted") return { record, effects: [{ type: "makeKey" }] };
+  // RegisterThing may have been done before the restart and its answer lost: then the first refusal settles it.
+  const refusals = limits.registerAttempts - 1;
+  if (enrollment.state !== "certified" || enrollment.refusals === refusals)
+    return { record, effects: [] };
+  return { record: { ...record, enrollment: { ...enrollment, refusals } }, effects: [] };
+}
+
+function ready(record: ProvisioningRecord, now: number | undefined): Result {
+  const enrollment = record.enrollment!;
+  if (enrollment.state === "keyed") return { record, effects: [{ type: "requestCertificate" }] };
+  const { tokenUntil } = enrollment;
+  const isStale = tokenUntil !== undefined && now !== undefined && now > tokenUntil;
+  if (!isStale) return { record, effects: [{ type: "register" }] };
+  // The service has deleted the certificate by now.
+  return {
+    record: { ...record, enrollment: keyed(enrollment, enrollment.slot) },
+    effects: [{ type: "requestCertificate" }],
+  };
+}
+
+/** How often each state is refused before what it asks for is given up. */
+function rejected(record: ProvisioningRecord, error: AgentError): Result {
+  const enrollment = record.enrollment!;
+  const { state, via, slot } = enrollment;
+  const refusals = (enrollment.refusals ?? 0) + 1;
+  const counted = { ...record, enrollment: { ...enrollment, refusals } };
+  const trials = record.identity === undefined ? limits.adoptAttempts : limits.trialAttempts;
+  const most = state === "registered" ? trials : limits.registerAttempts;
+  if (via === "identity" && refusals >= most) {
+    const { enrollment: _, ...rest } = record;
+    return {
+      record: rest,
+      effects: [
+        { type: "givenUp", error },
+        { type: "erase", slot },
+      ],
+    };
+  }
+  const effects = waiting(state, via, error);
+  // With a claim there is nothing to go back to: the key stays, and asks for as long as it takes.
+  if (state === "keyed" && via === "claim") return { record, effects };
+  if (refusals < most) return { record: counted, effects };
+  return { record: { ...record, enrollment: keyed(enrollment, slot) }, effects };
+}
+
+function waiting(
+  state: EnrollmentState,
+  via: "claim" | "identity",
   error: AgentError,
-): Step<ProvisioningRecord, ProvisioningEffect> {
-  const isOwn = record.state === "registered";
-  const effects: readonly ProvisioningEffect[] = isOwn ? [] : [{ type: "drop", error }];
-  if (record.state === "keyed") return { record, effects };
-  const refusals = (record.refusals ?? 0) + 1;
-  if (refusals >= (isOwn ? limits.adoptAttempts : limits.registerAttempts))
-    return { record: { state: "keyed", keyPair: record.keyPair! }, effects };
-  return { record: { ...record, refusals }, effects };
+): readonly ProvisioningEffect[] {
+  // The link has ended by itself.
+  if (state === "registered") return [];
+  return [{ type: via === "claim" ? "drop" : "later", error }];
+}
+
+function held(record: ProvisioningRecord): Result {
+  const { slot, certificateId, thingName } = record.enrollment!;
+  const identity = { slot, certificateId: certificateId!, thingName: thingName! };
+  const before = record.identity;
+  const retired = before === undefined ? {} : { retired: before.certificateId };
+  const erase = { type: "erase", slot: otherSlot(identity) } as const;
+  return { record: { identity, ...retired }, effects: [{ type: "forgetClaim" }, erase] };
 }

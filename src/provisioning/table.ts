@@ -1,29 +1,48 @@
-// From the claim every board shares to an identity of its own. Each state is saved before anything is done about it.
+// From a claim, or from an identity that grows old, to a new identity. Each state is saved before anything is done about it.
 import { deepFreeze, type Table } from "../util/machine.js";
 
-export type ProvisioningState = "blank" | "keyed" | "certified" | "registered" | "provisioned";
-export type ProvisioningEventName =
+export type EnrollmentState = "none" | "wanted" | "keyed" | "certified" | "registered";
+export type EnrollmentEventName =
   | "begun"
+  | "wanted"
   | "keyMade"
   | "ready"
   | "certified"
   | "registered"
   | "rejected"
-  | "held";
+  | "held"
+  | "reported";
 
 /**
- * blank: no key · keyed: own key, no certificate · certified: own certificate, not yet active · registered: active, not
- * yet used · provisioned: the own identity has held a session, the claim is not used again.
+ * Of the identity to come. none: nothing is to come · wanted: it has no key · keyed: own key, no certificate · certified:
+ * own certificate, not yet active · registered: active, on trial. With the first session held it is the one in force.
  */
-export const provisioningTable: Table<ProvisioningState, ProvisioningEventName> = deepFreeze({
-  blank: { begun: "blank", keyMade: "keyed" },
-  keyed: { begun: "keyed", ready: "keyed", certified: "certified", rejected: "keyed" },
+export const enrollmentTable: Table<EnrollmentState, EnrollmentEventName> = deepFreeze({
+  none: { begun: "none", wanted: "wanted", held: "none", reported: "none", rejected: "none" },
+  wanted: {
+    begun: "wanted",
+    wanted: "wanted",
+    keyMade: "keyed",
+    held: "wanted",
+    reported: "wanted",
+  },
+  keyed: {
+    begun: "keyed",
+    wanted: "keyed",
+    ready: "keyed",
+    certified: "certified",
+    rejected: "keyed",
+    held: "keyed",
+    reported: "keyed",
+  },
   certified: {
     begun: "certified",
+    wanted: "certified",
     ready: "certified",
     registered: "registered",
     rejected: "certified",
+    held: "certified",
+    reported: "certified",
   },
-  registered: { begun: "registered", rejected: "registered", held: "provisioned" },
-  provisioned: { begun: "provisioned", held: "provisioned" },
+  registered: { begun: "registered", wanted: "registered", rejected: "registered", held: "none" },
 });

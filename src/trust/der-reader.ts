@@ -1,5 +1,6 @@
 // Reading Distinguished Encoding Rules (X.690): one-byte tags, definite shortest lengths, nothing left over, bounded depth.
 import { AgentError } from "../errors.js";
+import { toHex } from "../util/bytes.js";
 import { tag as tags } from "./der.js";
 
 /** One element; both views share the bytes given to the reader. */
@@ -166,11 +167,4 @@ export class DerReader {
     if (length < (count === 1 ? 0x80 : 0x100)) throw this.error("length not in its shortest form");
     return length;
   }
-}
-
-/** Lower-case hexadecimal. */
-export function toHex(bytes: Uint8Array): string {
-  let text = "";
-  for (const byte of bytes) text += (byte < 16 ? "0" : "") + byte.toString(16);
-  return text;
 }

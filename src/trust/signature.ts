@@ -1,7 +1,7 @@
 // Whether a signature is that of a key: encodings, ranges and lengths are judged here, the host only calculates.
 import { AgentError } from "../errors.js";
 import type { Crypto, CurveName, HashName } from "../host.js";
-import { concat, isEqual } from "../util/bytes.js";
+import { concat, isEqual, toHex } from "../util/bytes.js";
 import {
   bitLength,
   curveBytes,
@@ -10,7 +10,7 @@ import {
   type SignatureScheme,
 } from "./algorithm.js";
 import { tag } from "./der.js";
-import { DerReader, toHex } from "./der-reader.js";
+import { DerReader } from "./der-reader.js";
 
 type RsaKey = Extract<PublicKey, { kind: "rsa" }>;
 

@@ -158,3 +158,10 @@ export function fromBase64(text: string): Uint8Array | undefined {
   if (rest === 3) bytes[length++] = (group >> 2) & 255;
   return bytes.subarray(0, length);
 }
+
+/** Lower-case hexadecimal. */
+export function toHex(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += (byte < 16 ? "0" : "") + byte.toString(16);
+  return text;
+}

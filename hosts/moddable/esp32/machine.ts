@@ -1,7 +1,7 @@
 // The ESP32's machine, through functions of ESP-IDF that the manifest names.
 import FFI from "mc/ffi";
 import { type ResetReason, resetReasonOf } from "skerry/hosts/moddable/reset-reason";
-import { toHex } from "skerry/src/trust/der-reader";
+import { toHex } from "skerry/src/util/bytes";
 import Time from "time";
 
 interface Native {

@@ -6,13 +6,13 @@ import {
 } from "../../../src/connection/connection.js";
 import { connectionTable } from "../../../src/connection/table.js";
 import { AgentError } from "../../../src/errors.js";
-import { encodeRecord, parseRecord } from "../../../src/provisioning/messages.js";
+import { CredentialStore } from "../../../src/provisioning/credentials.js";
 import {
   notProvisioned,
   type ProvisioningRecord,
   step as provision,
 } from "../../../src/provisioning/provisioning.js";
-import { provisioningTable } from "../../../src/provisioning/table.js";
+import { enrollmentTable } from "../../../src/provisioning/table.js";
 import { faultOf, type Schema } from "../../../src/shadow/schema.js";
 import { step as follow, startingFrom } from "../../../src/shadow/shadow.js";
 import { shadowTable } from "../../../src/shadow/table.js";
@@ -21,7 +21,7 @@ import { check, equal, refuses } from "../harness.js";
 
 const tables: Record<string, { readonly [state: string]: { readonly [event: string]: string } }> = {
   connection: connectionTable as never,
-  provisioning: provisioningTable as never,
+  provisioning: enrollmentTable as never,
   shadow: shadowTable as never,
 };
 for (const name of Object.keys(tables)) {
@@ -91,74 +91,185 @@ check("connection: an event that is not legal is a bug, named", () => {
   refuses(() => connect(connectionAtRest, { type: "due" }), "bug");
 });
 
-const keyPair = { privateKey: Uint8Array.of(1, 2), publicKey: Uint8Array.of(4, 5) };
-const certified = {
-  certificates: [Uint8Array.of(9)],
-  certificateId: "id",
-  ownershipToken: "token",
-};
+const now = 1_800_000_000_000;
+const certified = { certificateId: "id", ownershipToken: "token", now } as const;
+const identity = { slot: 0, certificateId: "old", thingName: "node-1" } as const;
+const refusal = new AgentError("provisioning/rejected", "no");
+
+/** Feeds events to a record; says what was decided. */
+class Story {
+  record: ProvisioningRecord;
+  readonly effects: string[] = [];
+
+  constructor(record: ProvisioningRecord = notProvisioned) {
+    this.record = record;
+  }
+
+  go(...events: readonly Parameters<typeof provision>[1][]): this {
+    for (const event of events) {
+      const { record, effects } = provision(this.record, event);
+      this.record = record;
+      this.effects.push(...effects.map(effect => effect.type));
+    }
+    return this;
+  }
+}
 
 check("provisioning: from a blank board to its own identity", () => {
-  let record: ProvisioningRecord = notProvisioned;
-  const effects: string[] = [];
-  const go = (event: Parameters<typeof provision>[1]) => {
-    const result = provision(record, event);
-    record = result.record;
-    effects.push(...result.effects.map(effect => effect.type));
-  };
-  go({ type: "begun" });
-  go({ type: "keyMade", keyPair });
-  go({ type: "ready" });
-  go({ type: "certified", ...certified });
-  go({ type: "registered", thingName: "node-1" });
-  equal(record.ownershipToken, undefined);
-  go({ type: "held" });
-  go({ type: "held" });
-  equal(effects.join(), "makeKey,requestCertificate,register,adopt,forgetClaim");
-  equal(record.state, "provisioned");
+  const story = new Story().go(
+    { type: "begun" },
+    { type: "keyMade", slot: 0 },
+    { type: "ready", now },
+    { type: "certified", slot: 1, ...certified },
+    { type: "registered", thingName: "node-1" },
+  );
+  equal(story.record.enrollment?.ownershipToken, undefined);
+  equal(story.record.identity, undefined);
+  story.go({ type: "held" }, { type: "held" });
+  equal(story.effects.join(), "makeKey,requestCertificate,register,adopt,forgetClaim,erase");
+  equal(story.record.identity?.slot, 1);
+  equal(story.record.enrollment, undefined);
 });
 
 check("provisioning: a certificate is given up after three refusals, the key is not", () => {
-  let record = provision({ state: "keyed", keyPair }, { type: "certified", ...certified }).record;
-  const error = new AgentError("provisioning/rejected", "no");
-  for (let i = 0; i < 3; i++) record = provision(record, { type: "rejected", error }).record;
-  equal(record.state, "keyed");
-  equal(record.keyPair === keyPair, true);
+  const story = new Story({ enrollment: { state: "keyed", via: "claim", slot: 0 } });
+  story.go({ type: "certified", slot: 1, ...certified });
+  for (let i = 0; i < 3; i++) story.go({ type: "rejected", error: refusal });
+  equal(JSON.stringify(story.record.enrollment), '{"state":"keyed","via":"claim","slot":1}');
 });
 
-check("provisioning: every record reads back as it was stored", () => {
-  const records: ProvisioningRecord[] = [
-    notProvisioned,
-    { state: "keyed", keyPair },
-    { state: "certified", keyPair, ...certified, refusals: 2 },
-    {
-      state: "provisioned",
-      keyPair,
-      certificates: [Uint8Array.of(9), Uint8Array.of(8)],
-      certificateId: "id",
-      thingName: "n",
-    },
-  ];
-  for (const record of records) {
-    const again = parseRecord(encodeRecord(record));
-    equal(again.state, record.state);
-    equal(again.certificates?.length, record.certificates?.length);
-    equal(again.thingName, record.thingName);
-    equal(again.ownershipToken, record.ownershipToken);
-    equal(again.keyPair?.privateKey[1], record.keyPair?.privateKey[1]);
+check("provisioning: a token that has outlived its hour is not tried", () => {
+  const story = new Story({ enrollment: { state: "keyed", via: "claim", slot: 0 } });
+  story.go({ type: "certified", slot: 1, ...certified });
+  story.go({ type: "ready", now: now + 3_600_000 }, { type: "ready", now: undefined });
+  story.go({ type: "ready", now: now + 3_600_001 });
+  equal(story.effects.join(), "register,register,register,requestCertificate");
+});
+
+check(
+  "rotation: the identity in force stays until the next has held a session, then is reported",
+  () => {
+    const story = new Story({ identity }).go(
+      { type: "begun" },
+      { type: "wanted", via: "identity" },
+      { type: "wanted", via: "identity" },
+      { type: "keyMade", slot: 1 },
+      { type: "ready", now },
+      { type: "certified", slot: 1, ...certified },
+      { type: "registered", thingName: "node-1" },
+    );
+    equal(story.record.identity === identity, true);
+    story.go({ type: "held" });
+    equal(story.record.identity?.slot, 1);
+    equal(story.record.retired, "old");
+    story.go({ type: "reported" });
+    equal(story.record.retired, undefined);
+    equal(
+      story.effects.join(),
+      "forgetClaim,erase,makeKey,requestCertificate,register,adopt,forgetClaim,erase",
+    );
+  },
+);
+
+check("rotation: refused at any step, it is given up after a bounded number of tries", () => {
+  const states = ["keyed", "certified", "registered"] as const;
+  for (const state of states) {
+    const more = { certificateId: "new", ownershipToken: "t", thingName: "node-1" };
+    const story = new Story({
+      identity,
+      enrollment: { state, via: "identity", slot: 1, ...more },
+    });
+    let tries = 0;
+    while (story.record.enrollment && tries < 10) {
+      story.go({ type: "rejected", error: refusal });
+      tries++;
+    }
+    equal(tries, state === "registered" ? 2 : 3, state);
+    equal(story.record.identity === identity, true);
+    equal(story.effects.slice(-2).join(), "givenUp,erase");
   }
 });
 
-check("provisioning: a record cut anywhere is damaged storage, said so", () => {
-  const bytes = encodeRecord({
-    state: "provisioned",
-    keyPair,
-    certificates: [Uint8Array.of(9)],
-    certificateId: "id",
-    thingName: "n",
+check("provisioning: every record reads back as it was stored, also when one copy is torn", () => {
+  const records: ProvisioningRecord[] = [
+    { enrollment: { state: "wanted", via: "claim", slot: 0 } },
+    { enrollment: { state: "keyed", via: "claim", slot: 0 } },
+    {
+      enrollment: {
+        state: "certified",
+        via: "claim",
+        slot: 1,
+        certificateId: "id",
+        ownershipToken: "token",
+        tokenUntil: now,
+        refusals: 2,
+      },
+    },
+    { identity },
+    { identity: { ...identity, slot: "given" }, retired: "old" },
+    {
+      identity,
+      enrollment: {
+        state: "registered",
+        via: "identity",
+        slot: 1,
+        certificateId: "n",
+        thingName: "t",
+      },
+      retired: "old",
+    },
+  ];
+  const values = new Map<string, Uint8Array>();
+  const store = {
+    read: (key: string) => values.get(key)?.slice().buffer as ArrayBuffer | undefined,
+    write: (key: string, value: Uint8Array) => void values.set(key, value.slice()),
+    delete: (key: string) => void values.delete(key),
+    close: () => undefined,
+  };
+  const credentials = new CredentialStore(store);
+  equal(credentials.read(), undefined);
+  let before: ProvisioningRecord | undefined;
+  for (const record of records) {
+    credentials.write(record);
+    equal(JSON.stringify(new CredentialStore(store).read()), JSON.stringify(record));
+    // Any torn writing of the newest copy leaves the one before.
+    const intact = [...values];
+    const newest = newestOf(values);
+    for (let cut = 0; cut < newest[1].length; cut++) {
+      values.set(newest[0], newest[1].slice(0, cut));
+      if (before === undefined) refuses(() => new CredentialStore(store).read(), "storage");
+      else equal(JSON.stringify(new CredentialStore(store).read()), JSON.stringify(before));
+    }
+    for (const [key, value] of intact) values.set(key, value);
+    before = record;
+  }
+});
+
+/** The copy with the higher sequence, which stands in octets 4 to 7. */
+function newestOf(values: Map<string, Uint8Array>): readonly [string, Uint8Array] {
+  const [first, second] = [...values].filter(([key]) => key.startsWith("identity."));
+  return second && second[1][7]! > first![1][7]! ? second : first!;
+}
+
+check("provisioning: a credential of which any bit has changed is damaged storage, said so", () => {
+  const values = new Map<string, Uint8Array>();
+  const credentials = new CredentialStore({
+    read: key => values.get(key)?.slice().buffer as ArrayBuffer | undefined,
+    write: (key, value) => void values.set(key, value.slice()),
+    delete: key => void values.delete(key),
+    close: () => undefined,
   });
-  for (let i = 0; i < bytes.length; i++)
-    refuses(() => parseRecord(bytes.subarray(0, i)), "storage");
+  const keyPair = { privateKey: Uint8Array.of(1, 2), publicKey: Uint8Array.of(4, 5) };
+  const certificates = [Uint8Array.of(9), Uint8Array.of(8, 7)];
+  credentials.writeCredential(0, { keyPair, certificates });
+  equal(credentials.readCredential(0).certificates[1]![1], 7);
+  const whole = values.get("key.0")!;
+  for (let bit = 0; bit < whole.length * 8; bit++) {
+    const changed = whole.slice();
+    changed[bit >> 3]! ^= 1 << (bit & 7);
+    values.set("key.0", changed);
+    refuses(() => credentials.readCredential(0), "storage");
+  }
 });
 
 const schema: Schema = {
@@ -255,20 +366,19 @@ check("settings: an unpaired surrogate is refused before it could be sent", () =
 check(
   "provisioning: a new identity that is refused five times gives way to another, with the same key",
   () => {
-    const error = new AgentError("mqtt/unanswered", "closed");
-    let record: ProvisioningRecord = {
-      state: "registered",
-      keyPair,
-      certificates: [Uint8Array.of(9)],
-      certificateId: "id",
-      thingName: "n",
-    };
-    for (let i = 0; i < 4; i++) record = provision(record, { type: "rejected", error }).record;
-    equal(record.state, "registered");
-    equal(parseRecord(encodeRecord(record)).refusals, 4);
-    record = provision(record, { type: "rejected", error }).record;
-    equal(record.state, "keyed");
-    equal(record.keyPair === keyPair, true);
+    const story = new Story({
+      enrollment: {
+        state: "registered",
+        via: "claim",
+        slot: 1,
+        certificateId: "id",
+        thingName: "n",
+      },
+    });
+    for (let i = 0; i < 4; i++) story.go({ type: "rejected", error: refusal });
+    equal(story.record.enrollment?.state, "registered");
+    story.go({ type: "rejected", error: refusal });
+    equal(JSON.stringify(story.record.enrollment), '{"state":"keyed","via":"claim","slot":1}');
   },
 );
 

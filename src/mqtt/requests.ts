@@ -1,8 +1,8 @@
 // One request to the cloud at a time, with a deadline for its answer: what the parts of the agent share.
-import type { Timer, TimerHandle } from "./host.js";
-import { limits } from "./limits.js";
-import type { Session } from "./mqtt/session.js";
-import type { Door } from "./wiring.js";
+import type { Timer, TimerHandle } from "../host.js";
+import { limits } from "../limits.js";
+import type { Door } from "../wiring.js";
+import type { Session } from "./session.js";
 
 export class Requests {
   readonly #timer: Timer;

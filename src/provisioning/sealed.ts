@@ -1,0 +1,45 @@
+// Values in flash that are whole or not there, whatever the medium does: a checksum and a sequence before the content.
+import type { KeyValue } from "../host.js";
+import { concat } from "../util/bytes.js";
+import { crc32 } from "../util/crc32.js";
+
+const headBytes = 8;
+
+export interface Sealed {
+  /** Counts up with each writing. */
+  readonly sequence: number;
+  readonly content: Uint8Array;
+}
+
+export function seal(sequence: number, content: Uint8Array): Uint8Array {
+  const body = concat([uint32(sequence), content]);
+  return concat([uint32(crc32(body)), body]);
+}
+
+/** @returns undefined for what was not sealed, or not wholly written */
+export function unseal(stored: ArrayBuffer | undefined): Sealed | undefined {
+  if (stored === undefined || stored.byteLength < headBytes) return undefined;
+  const view = new DataView(stored);
+  const bytes = new Uint8Array(stored);
+  if (view.getUint32(0) !== crc32(bytes.subarray(4))) return undefined;
+  return { sequence: view.getUint32(4), content: bytes.subarray(headBytes) };
+}
+
+/** One value in two places: read from the newer that is whole. @returns "damaged" when there are some and none is */
+export function readPair(store: KeyValue, name: string): Sealed | undefined | "damaged" {
+  const stored = [0, 1].map(place => store.read(`${name}.${place}`));
+  const [first, second] = stored.map(unseal);
+  const newer = second && second.sequence > (first?.sequence ?? -1) ? second : first;
+  return newer ?? (stored.some(Boolean) ? "damaged" : undefined);
+}
+
+/** Written to the older of the two places. @throws what the store throws */
+export function writePair(store: KeyValue, name: string, content: Uint8Array): void {
+  const newest = readPair(store, name);
+  const sequence = newest === undefined || newest === "damaged" ? 1 : newest.sequence + 1;
+  store.write(`${name}.${sequence % 2}`, seal(sequence, content));
+}
+
+function uint32(value: number): Uint8Array {
+  return Uint8Array.of(value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255);
+}

@@ -161,13 +161,15 @@ export class Cloud {
       schemas: { ...registrySchemas, ...shadowSchemas },
       onFailure: error => options.onEvent?.({ type: "storeFailed", error }),
     });
+    let cloud: Cloud | undefined;
     try {
       const authority = await Authority.open({ store, clock, random, serverNames });
-      const cloud = new Cloud(options, authority, store);
+      cloud = new Cloud(options, authority, store);
       await store.saved();
       if (options.listen !== undefined) await cloud.#listen(options.listen);
       return cloud;
     } catch (error) {
+      if (cloud !== undefined) cloud.#stopExpiry();
       await store.close();
       throw error;
     }
@@ -287,11 +289,15 @@ export class Cloud {
 
   async #close(): Promise<void> {
     this.#broker.close();
-    this.#provisioning.close();
-    this.#temporaryClaims.close();
+    this.#stopExpiry();
     await this.#front?.close();
     await this.#pending.idle();
     await this.#store.close();
+  }
+
+  #stopExpiry(): void {
+    this.#provisioning.close();
+    this.#temporaryClaims.close();
   }
 
   async #listen(listen: { readonly host: string; readonly port: number }): Promise<void> {

@@ -1,5 +1,8 @@
 import { webcrypto } from "node:crypto";
 import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import "reflect-metadata";
 import * as x509 from "@peculiar/x509";
@@ -124,6 +127,23 @@ test("the first connect provisions from the subject and is dropped, the second i
   t.false(second.publish("dt/pump-1/x", "{}").closed);
   t.true(connect(world, leaf, "pump-2").closed);
   await world.cloud.close();
+});
+
+test("authorities and what they signed survive a restart", async t => {
+  const directory = await mkdtemp(join(tmpdir(), "skerry-authority-"));
+  t.teardown(() => rm(directory, { recursive: true, force: true }));
+  const factory = await newFactory();
+  const known = await factory.issue(subject);
+  const first = await openCloud({ directory });
+  first.cloud.registerAuthority({ ...factory, templateBody });
+  connect(first, known, "pump-1");
+  await first.cloud.close();
+  const second = await openCloud({ directory });
+  t.like(connect(second, known, "pump-1").packets[0], { cmd: "connack", returnCode: 0 });
+  const fresh = await factory.issue("CN=pump-2, O=Owner, 2.5.4.5=S-78");
+  t.true(connect(second, fresh, "pump-2").closed);
+  t.like(connect(second, fresh, "pump-2").packets[0], { cmd: "connack", returnCode: 0 });
+  await second.cloud.close();
 });
 
 test("a template may write its policy out, as the guide's sample does", async t => {

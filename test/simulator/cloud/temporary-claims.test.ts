@@ -1,10 +1,13 @@
 import { X509Certificate } from "node:crypto";
+import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
+import type { Timer } from "../../../simulator/cloud/environment.js";
 import { CloudError } from "../../../simulator/cloud/errors.js";
-import { openCloud } from "./harness.js";
+import { openCloud, VirtualTime } from "./harness.js";
 import {
   createFromCsr,
   createTopic,
@@ -90,4 +93,37 @@ test("it survives a restart, but not its time", async t => {
   const third = await openCloud({ directory });
   t.is(third.cloud.certificates.get(certificateId), undefined);
   await third.cloud.close();
+});
+
+test("a cloud that is closed, or could not listen, leaves no timer behind", async t => {
+  const directory = await mkdtemp(join(tmpdir(), "skerry-claims-"));
+  t.teardown(() => rm(directory, { recursive: true, force: true }));
+  const time = new VirtualTime();
+  const armed = new Set<object>();
+  const timer: Timer = {
+    set: (callback, delayMs) => {
+      const handle = time.set(callback, delayMs);
+      armed.add(handle);
+      return handle;
+    },
+    clear: handle => {
+      armed.delete(handle);
+      time.clear(handle);
+    },
+  };
+  const first = await openCloud({ directory, clock: time, timer });
+  const claim = await first.cloud.createProvisioningClaim("sensor-node");
+  await createFromCsr(first, first.client(claim.certificateId).connect("installer"));
+  t.not(armed.size, 0);
+  await first.cloud.close();
+  t.is(armed.size, 0);
+  const taken = createServer().listen(0, "127.0.0.1");
+  t.teardown(() => taken.close());
+  await once(taken, "listening");
+  const { port } = taken.address() as AddressInfo;
+  const listen = { host: "127.0.0.1", port };
+  await t.throwsAsync(openCloud({ directory, clock: time, timer, listen }), {
+    code: "cloud/port-in-use",
+  });
+  t.is(armed.size, 0);
 });

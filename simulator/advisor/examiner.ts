@@ -232,12 +232,23 @@ export class Examiner {
     };
     switch (packet.cmd) {
       case "subscribe": {
+        const { subscriptions } = packet;
+        if (subscriptions.length === 0 || subscriptions.some(({ qos }) => !(qos <= 2)))
+          return this.#fault(conversation, "SUBSCRIBE without topics, or with a QoS there is not");
         // An answer that is withheld is a server that has heard nothing.
         if (this.withheld.has("suback")) return;
         const session = this.#sessionOf(conversation)!;
-        for (const { topic, qos } of packet.subscriptions) session.filters.set(topic, qos);
-        const granted = packet.subscriptions.map(({ qos }) => Math.min(qos, 1));
+        for (const { topic, qos } of subscriptions) session.filters.set(topic, qos);
+        const granted = subscriptions.map(({ qos }) => Math.min(qos, 1));
         return reply("suback", { cmd: "suback", messageId: packet.messageId!, granted });
+      }
+      case "unsubscribe": {
+        if (packet.unsubscriptions.length === 0)
+          return this.#fault(conversation, "UNSUBSCRIBE without topics");
+        const { filters } = this.#sessionOf(conversation)!;
+        for (const topic of packet.unsubscriptions) filters.delete(topic);
+        const granted = packet.unsubscriptions.map(() => 0);
+        return reply("suback", { cmd: "unsuback", messageId: packet.messageId!, granted });
       }
       case "publish":
         if (packet.qos === 2) return this.#fault(conversation, "PUBLISH with QoS 2");

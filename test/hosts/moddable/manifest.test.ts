@@ -78,6 +78,12 @@ test("the machine is preloaded everywhere, storage only where flash is not reach
   t.false("preload" in manifestAt("hosts/moddable/simulator/manifest.json"));
 });
 
+test("the SDK's MQTT client is preloaded where a product asks for it, and only there", t => {
+  const folder = "hosts/moddable/sdk-mqtt";
+  t.deepEqual(manifestAt(`${folder}/manifest.json`).preload, modulesIn(folder, false));
+  t.false(product.preload.some(name => name.includes("sdk-mqtt")));
+});
+
 test("a platform without a host is refused in words", t => {
   t.deepEqual(Object.keys(product.platforms!), ["lin", "mac", "esp32", "..."]);
   t.regex(product.platforms!["..."]!.error!, /^skerry: there is a host for/);

@@ -106,6 +106,23 @@ test("TLS_Connect: a certificate of the device is wanted, and a handshake", asyn
   t.regex((await examine("TLS_Connect", nameless)).seen, /without SNI/);
 });
 
+test("TLS_Connect: bytes that are no TLS fail, and do no harm", async t => {
+  const noise = [
+    Uint8Array.of(22, 3, 1, 0, 4, 1, 0, 0, 0),
+    Uint8Array.of(22, 3, 1, 0xff, 0xff, 1, 2, 3),
+    Buffer.from("GET / HTTP/1.1\r\n\r\n"),
+    Uint8Array.of(21, 3, 3, 0, 2, 2, 40),
+  ];
+  for (const bytes of noise) {
+    const dial: Dial = port => {
+      const socket = connectTcp(port, "127.0.0.1");
+      socket.on("error", () => socket.destroy());
+      socket.end(bytes);
+    };
+    t.is((await examine("TLS_Connect", dial)).grade, "fail");
+  }
+});
+
 test("TLS_Support_AWS_IoT_Cipher_Suites: what is offered is looked at", async t => {
   const name = "TLS_Support_AWS_IoT_Cipher_Suites";
   const offering = (ciphers: string, more: ConnectionOptions = {}): Dial => {

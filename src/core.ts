@@ -265,7 +265,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
     if (this.#endpoints.isElsewhere) return this.#link.switch();
     this.#attempt("endpoint: not saved", () => this.#held());
     this.#provisioner?.onSubscribed();
-    if (!this.#isClaim) this.follower?.event({ type: "subscribed" });
+    if (!this.#isClaim) this.follower?.subscribed();
   }
 
   /** Without a reply topic the claim can do nothing; a device has its telemetry. */

@@ -18,6 +18,8 @@ interface Place {
   readonly serialNumber: string;
   /** Epoch ms. */
   readonly builtAt?: number;
+  /** Asks for another certificate at this age. */
+  readonly rotateAfterDays?: number;
 }
 
 interface Claimed {
@@ -53,6 +55,9 @@ export function sensorNode(
     identity: identityOf(config),
     onStatus,
     ...(config.builtAt === undefined ? {} : { builtAt: config.builtAt }),
+    ...(config.rotateAfterDays === undefined
+      ? {}
+      : { rotation: { afterDays: config.rotateAfterDays } }),
   });
 
   const settings = agent.settings({

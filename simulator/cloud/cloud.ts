@@ -221,6 +221,11 @@ export class Cloud {
     this.#allow.add(serialNumber);
   }
 
+  /** Takes a serial number off the list again. */
+  deny(serialNumber: string): void {
+    this.#allow.delete(serialNumber);
+  }
+
   /** Merges into desired. @returns the new version. @throws CloudError "cloud/shadow-rejected" */
   updateDesired(thing: string, desired: JsonObject): number {
     return this.#shadows.updateDesired(thing, desired);

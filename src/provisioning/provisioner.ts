@@ -138,15 +138,17 @@ export class Provisioner {
   /** All topics of the link are subscribed. */
   onSubscribed(): void {
     if (isOnTrial(this.#record)) {
-      if (this.#record.identity === undefined) this.event({ type: "held" });
-      else this.#prove();
-      return;
+      if (this.#record.identity !== undefined) return this.#prove();
+      this.event({ type: "held" });
     }
     if (this.filters.length > 0) this.#ready();
-    else if (!this.isClaim) {
-      this.#reportRetired();
-      this.#renewOfAge();
-    }
+    else if (!this.isClaim) this.#settled();
+  }
+
+  /** The identity in force has its link, and nothing else is on its way. */
+  #settled(): void {
+    this.#reportRetired();
+    this.#renewOfAge();
   }
 
   /** A reply may come twice; only the one that is waited for counts. */
@@ -262,7 +264,8 @@ export class Provisioner {
         wiring.emit({ type: "fault", error: effect.error });
         return this.#after(limits.rotationRetryMs, () => this.#ready());
       case "givenUp":
-        return wiring.emit({ type: "rotationFailed", error: effect.error });
+        wiring.emit({ type: "rotationFailed", error: effect.error });
+        return this.#after(dayMs, () => this.#renewOfAge());
     }
   }
 
@@ -381,6 +384,7 @@ export class Provisioner {
 
   /** The identity on trial has to see a publish acknowledged; the cloud learns whose turn it is. */
   #prove(): void {
+    if (this.#isProving) return;
     const { certificateId } = this.#record.enrollment!;
     this.#isProving = true;
     this.#wiring.publish(
@@ -389,7 +393,7 @@ export class Provisioner {
       () => {
         this.#isProving = false;
         this.event({ type: "held" });
-        this.#reportRetired();
+        this.#settled();
       },
       error => this.event({ type: "rejected", error }),
     );

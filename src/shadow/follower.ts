@@ -73,6 +73,11 @@ export class Follower {
     return this.#wiring !== undefined;
   }
 
+  /** The topics of the replies are subscribed, perhaps with others, perhaps again. */
+  subscribed(): void {
+    if (this.#record.state === "idle") this.event({ type: "subscribed" });
+  }
+
   event(event: ShadowEvent): void {
     const before = this.#record.values;
     const { record, effects } = step(this.#schema, this.#record, event);

@@ -1,5 +1,5 @@
 // One local cloud, one device, one network, in virtual time and with seeded chance.
-import { sensorNode } from "../../examples/sensor-node/sensor-node.js";
+import { type SensorNodeConfig, sensorNode } from "../../examples/sensor-node/sensor-node.js";
 import { Cloud, type CloudEvent } from "../../simulator/cloud/cloud.js";
 import { VirtualClock } from "../../simulator/world/clock.js";
 import { Flash } from "../../simulator/world/flash.js";
@@ -18,7 +18,7 @@ export interface World {
   readonly events: CloudEvent[];
   readonly statuses: AgentStatus[];
   /** Powers a device on, with what the flash holds. */
-  boot(power?: Power, serialNumber?: string): Agent;
+  boot(power?: Power, serialNumber?: string, more?: Partial<SensorNodeConfig>): Agent;
   seen(type: AgentStatus["type"]): AgentStatus[];
   cloudSaw(type: CloudEvent["type"]): CloudEvent[];
 }
@@ -47,7 +47,7 @@ export async function openWorld(seed = 1): Promise<World> {
     flash,
     events,
     statuses,
-    boot: (power = new Power(), serialNumber = "SN-1") => {
+    boot: (power = new Power(), serialNumber = "SN-1", more = {}) => {
       const host = virtualHost({ id: "board-1", clock, random, network, flash, power });
       const config = {
         endpoint: "cloud.test",
@@ -56,6 +56,7 @@ export async function openWorld(seed = 1): Promise<World> {
         claim,
         template: "sensor-node",
         serialNumber,
+        ...more,
       };
       const agent = sensorNode(host, config, status => statuses.push(status));
       agent.start();

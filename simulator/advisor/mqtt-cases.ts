@@ -77,14 +77,16 @@ export async function acknowledges(
   const online = await untilSubscribed(x, limitMs);
   if (!online) return fail("subscribed to nothing");
   const topic = x.topicOf(online)!;
-  for (const size of sizes) {
-    const [delivery] = x.publish(topic, size === 0 ? least(topic) : messageOf(size));
+  const messages = sizes.map(size => (size === 0 ? least(topic) : messageOf(size)));
+  for (const message of messages) {
+    const size = message.length;
+    const [delivery] = x.publish(topic, message);
     if (!delivery) return fail(`not subscribed to ${topic}`);
     if (!(await x.time.until(() => delivery.isAcknowledged, patienceMs)))
       return fail(`no PUBACK for ${size} bytes on ${topic}`);
     if (!online.isOpen) return fail(`left at the message of ${size} bytes`);
   }
-  return pass(`PUBACK for ${sizes.map(sizeName).join(" ")}`);
+  return pass(`PUBACK for ${messages.map(({ length }) => sizeName(length)).join(" ")}`);
 }
 
 function sizeName(bytes: number): string {

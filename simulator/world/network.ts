@@ -7,6 +7,7 @@ import type {
   TLSSocket,
   TLSSocketOptions,
 } from "../../src/host.js";
+import { toPem } from "../../src/trust/pem.js";
 import type { VirtualClock } from "./clock.js";
 import type { Fate, FlowFaults, LinkFaults, NameFaults } from "./faults.js";
 import { Flow } from "./flow.js";
@@ -31,6 +32,8 @@ export interface ServerHandlers {
 export interface ServerPeer {
   /** Lower-case hex SHA-256 of the client's certificate, as AWS names it. */
   readonly certificateId: string | undefined;
+  /** The certificate itself. */
+  readonly certificatePem?: string;
   readonly address: string;
 }
 
@@ -211,7 +214,12 @@ class Link {
       write: bytes => this.#toDevice.push(bytes),
       close: () => this.#toDevice.carry(0, () => this.#isAlive() && this.cut()),
     };
-    this.#server = accept(server, { certificateId, address: "192.0.2.1" });
+    const address = "192.0.2.1";
+    this.#server = accept(server, {
+      certificateId,
+      address,
+      ...(certificate ? { certificatePem: toPem(certificate, "CERTIFICATE") } : {}),
+    });
     options.onWritable?.(windowBytes);
   }
 

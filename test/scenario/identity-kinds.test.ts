@@ -1,7 +1,9 @@
 // The ways a device may come by its identity, each against the local cloud in virtual time.
-import { createPrivateKey, X509Certificate } from "node:crypto";
+import { createPrivateKey, webcrypto, X509Certificate } from "node:crypto";
+import "reflect-metadata";
+import * as x509 from "@peculiar/x509";
 import test from "ava";
-import { defaultTemplate } from "../../simulator/cloud/defaults.js";
+import { defaultTemplate, devicePolicyName } from "../../simulator/cloud/defaults.js";
 import { Flash } from "../../simulator/world/flash.js";
 import { virtualHost } from "../../simulator/world/host.js";
 import { Power } from "../../simulator/world/power.js";
@@ -173,6 +175,64 @@ test("an identity made in a factory is rotated when somebody said how, and refus
   await world.clock.run(5000);
   t.deepEqual(world.cloud.clients(), ["node-SN-9"]);
   t.is(later.seen("offline").length, 0);
+});
+
+test("a certificate from a factory's own authority: the first connection is dropped, the next one accepted", async t => {
+  const world = await openWorld();
+  x509.cryptoProvider.set(webcrypto);
+  const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
+  const pair = () => webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+  const dates = { notBefore: new Date("2020-01-01"), notAfter: new Date("2045-01-01") };
+  const factory = await pair();
+  const authority = await x509.X509CertificateGenerator.createSelfSigned({
+    serialNumber: "01",
+    name: "CN=Factory",
+    ...dates,
+    signingAlgorithm: algorithm,
+    keys: factory,
+    extensions: [new x509.BasicConstraintsExtension(true, 0, true)],
+  });
+  const own = await pair();
+  const leaf = await x509.X509CertificateGenerator.create({
+    serialNumber: "02",
+    subject: "CN=pump-1",
+    issuer: authority.subject,
+    ...dates,
+    publicKey: own.publicKey,
+    signingKey: factory.privateKey,
+    signingAlgorithm: algorithm,
+  });
+  const commonName = "AWS::IoT::Certificate::CommonName";
+  const id = "AWS::IoT::Certificate::Id";
+  world.cloud.registerAuthority({
+    certificate: authority.toString("pem"),
+    templateBody: {
+      Parameters: { [commonName]: { Type: "String" }, [id]: { Type: "String" } },
+      Resources: {
+        certificate: {
+          Type: "AWS::IoT::Certificate",
+          Properties: {
+            CertificateId: { Ref: id },
+            Status: "ACTIVE",
+            ThingPrincipalType: "EXCLUSIVE_THING",
+          },
+        },
+        thing: { Type: "AWS::IoT::Thing", Properties: { ThingName: { Ref: commonName } } },
+        policy: { Type: "AWS::IoT::Policy", Properties: { PolicyName: devicePolicyName } },
+      },
+    },
+  });
+  const key = await webcrypto.subtle.exportKey("pkcs8", own.privateKey);
+  const identity = {
+    thingName: "pump-1",
+    certificate: leaf.toString("pem"),
+    key: x509.PemConverter.encode(key, "PRIVATE KEY"),
+  };
+  const { seen } = start(world, { options: { identity } });
+  t.true(await world.clock.runUntil(() => seen("online").length === 1, 300_000));
+  t.is(seen("offline").length, 1);
+  t.deepEqual(world.cloud.clients(), ["pump-1"]);
+  t.log(`online after ${world.clock.ticks()} ms`);
 });
 
 test("options that make no identity are refused by name and value", async t => {

@@ -1,4 +1,4 @@
-// A device's power: it can go at any flash operation, before the operation is done or right after.
+// A device's power: it can go at any flash operation, before the operation is done, in the middle of it or right after.
 import type { Timer } from "../../src/host.js";
 
 /** Thrown out of the operation during which the power went; nothing a device does after it has any effect. */
@@ -6,14 +6,38 @@ export class PowerCut extends Error {
   override readonly name = "PowerCut";
 }
 
+/** How far a torn operation came: worse than `KeyValue` allows, yet what some flash does. */
+export interface Tear {
+  /** What is there of the new value, from its start: 0 to 1. Of a deleted value: what is still there of the old one. */
+  readonly part: number;
+  /** The old value's bytes stand where the new one's do not; otherwise the value ends there. */
+  readonly isMixed: boolean;
+}
+
+/** Where the power goes. */
+export interface Cut {
+  /** Counted from 0. */
+  readonly operation: number;
+  readonly when: "before" | "after" | Tear;
+}
+
+export interface Operation {
+  /** What is done to which value: `write identity.1`. */
+  readonly name: string;
+  perform(): void;
+  tear(tear: Tear): void;
+}
+
+const never: Cut = Object.freeze({ operation: Number.POSITIVE_INFINITY, when: "before" });
+
 export class Power {
   #isOn = true;
-  #operations = 0;
-  readonly #cutAt: number;
+  readonly #names: string[] = [];
+  readonly #cut: Cut;
 
-  /** @param cutAt half-operations until the power goes: 2n cuts before operation n is done, 2n + 1 after it */
-  constructor(cutAt = Number.POSITIVE_INFINITY) {
-    this.#cutAt = cutAt;
+  /** @param cut a number counts half-operations: 2n cuts before operation n is done, 2n + 1 after it */
+  constructor(cut: Cut | number = never) {
+    this.#cut = typeof cut === "number" ? wholeCut(cut) : cut;
   }
 
   get isOn(): boolean {
@@ -22,7 +46,12 @@ export class Power {
 
   /** Flash operations so far. */
   get operations(): number {
-    return this.#operations;
+    return this.#names.length;
+  }
+
+  /** Their names, oldest first; the last may not have been done. */
+  get names(): readonly string[] {
+    return this.#names;
   }
 
   cut(): void {
@@ -30,18 +59,25 @@ export class Power {
   }
 
   /** Performs one flash operation, unless the power goes first. */
-  spend(operation: () => void): void {
+  spend(operation: Operation): void {
     if (!this.#isOn) throw new PowerCut("the power is off");
-    const at = 2 * this.#operations++;
-    if (at === this.#cutAt) this.#goes();
-    operation();
-    if (at + 1 === this.#cutAt) this.#goes();
+    const { when } = this.#cut;
+    const isHere = this.#names.length === this.#cut.operation;
+    this.#names.push(operation.name);
+    if (!isHere || when === "after") operation.perform();
+    else if (when !== "before") operation.tear(when);
+    if (isHere) this.#goes();
   }
 
   #goes(): never {
     this.#isOn = false;
-    throw new PowerCut(`the power went at flash operation ${this.#operations - 1}`);
+    throw new PowerCut(`the power went at flash operation ${this.operations - 1}`);
   }
+}
+
+function wholeCut(halfOperations: number): Cut {
+  const operation = Math.floor(halfOperations / 2);
+  return { operation, when: halfOperations % 2 === 0 ? "before" : "after" };
 }
 
 /** Timers of a device whose power has gone never fire. */

@@ -299,7 +299,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
   #open(): void {
     const { host } = this.#options;
     this.#store ??= host.keyValue.open({ path: "skerry" });
-    this.#time.open(this.#store);
+    this.#attempt("time: what is stored cannot be read", () => this.#time.open(this.store));
     this.#attempt("endpoint: what is stored cannot be read", () =>
       this.#endpoints.open(this.store),
     );

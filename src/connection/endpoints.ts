@@ -6,6 +6,7 @@ import type { KeyValue } from "../host.js";
 import { limits } from "../limits.js";
 import { toUtf8 } from "../util/bytes.js";
 import { deepFreeze } from "../util/machine.js";
+import { readPair, writePair } from "../util/sealed.js";
 
 export interface Endpoint {
   readonly host: string;
@@ -36,12 +37,16 @@ export class Endpoints {
     this.#own = own;
   }
 
-  /** Takes what `store` holds. @throws AgentError "codec/json" for what cannot be read; the firmware's endpoint holds then */
+  /**
+   * Takes what `store` holds.
+   *
+   * @throws AgentError "storage/damaged", "codec/json" for what cannot be read; the firmware's endpoint holds then
+   */
   open(store: KeyValue): void {
     this.#store = store;
-    const stored = store.read(key);
+    const stored = readPair(store, key);
     if (stored === undefined) return;
-    const record = readJson(new Uint8Array(stored), recordShape, key);
+    const record = readJson(stored, recordShape, key);
     if (record.from !== nameOf(this.#own)) return;
     this.#current = toEndpoint(record.current);
     this.#next = toEndpoint(record.next);
@@ -106,7 +111,7 @@ export class Endpoints {
   #save(current: Endpoint | undefined, next: Endpoint | undefined): void {
     const from = nameOf(this.#own);
     const record = { from, current: toRecord(current), next: toRecord(next) };
-    this.#store?.write(key, toUtf8(writeJson(record)));
+    if (this.#store) writePair(this.#store, key, toUtf8(writeJson(record)));
   }
 }
 

@@ -1,9 +1,10 @@
 // The time certificates are judged at: the host's clock, but never a moment that is known to be past (README.md).
 import type { Clock, KeyValue } from "../host.js";
+import { readPair, writePair } from "../util/sealed.js";
 
 const key = "time";
 const dayMs = 86_400_000;
-const recordBytes = 8;
+const recordBytes = 4;
 
 export class WallTime {
   readonly #clock: Clock;
@@ -16,11 +17,11 @@ export class WallTime {
     this.#floor = builtAt;
   }
 
-  /** Takes the floor that `store` holds, and keeps it there from now on. */
+  /** Takes the floor that `store` holds, and keeps it there from now on. @throws AgentError "storage/damaged": there is none */
   open(store: KeyValue): void {
     this.#store = store;
-    const kept = parseFloor(store.read(key));
-    if (kept !== undefined) this.#raise(kept);
+    const kept = readPair(store, key);
+    if (kept !== undefined) this.#raise(parseFloor(kept));
   }
 
   /** Epoch ms that cannot lie in the future; undefined when nothing is known. */
@@ -43,7 +44,7 @@ export class WallTime {
     const days = Math.floor(time / dayMs);
     if (days * dayMs <= (this.#floor ?? 0)) return;
     this.#floor = days * dayMs;
-    this.#store?.write(key, encodeDays(days));
+    if (this.#store) writePair(this.#store, key, encodeDays(days));
   }
 
   #raise(floor: number): void {
@@ -51,19 +52,13 @@ export class WallTime {
   }
 }
 
-/** Days since 1970 and their complement, both big-endian: one changed bit must not take a device into another year. */
+/** Days since 1970, big-endian. */
 function encodeDays(days: number): Uint8Array {
   const record = new Uint8Array(recordBytes);
-  const view = new DataView(record.buffer);
-  view.setUint32(0, days);
-  view.setUint32(4, ~days >>> 0);
+  new DataView(record.buffer).setUint32(0, days);
   return record;
 }
 
-/** @returns undefined for what was not written by `encodeDays` */
-function parseFloor(stored: ArrayBuffer | undefined): number | undefined {
-  if (stored?.byteLength !== recordBytes) return undefined;
-  const view = new DataView(stored);
-  const days = view.getUint32(0);
-  return ~days >>> 0 === view.getUint32(4) ? days * dayMs : undefined;
+function parseFloor({ buffer, byteOffset }: Uint8Array): number {
+  return new DataView(buffer, byteOffset, recordBytes).getUint32(0) * dayMs;
 }

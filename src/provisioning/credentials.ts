@@ -6,8 +6,8 @@ import type { KeyPair, KeyValue } from "../host.js";
 import { limits } from "../limits.js";
 import { fromBase64, fromUtf8, toBase64, toUtf8 } from "../util/bytes.js";
 import { deepFreeze } from "../util/machine.js";
+import { readPair, seal, unseal, writePair } from "../util/sealed.js";
 import type { Enrollment, Identity, ProvisioningRecord, Slot } from "./provisioning.js";
-import { readPair, seal, unseal, writePair } from "./sealed.js";
 import { enrollmentTable } from "./table.js";
 
 /** What a place holds. A key that the cloud makes comes with its certificate, and has no public half here. */
@@ -48,9 +48,7 @@ export class CredentialStore {
   /** @returns the record; undefined when nothing was ever written. @throws AgentError "storage/damaged" */
   read(): ProvisioningRecord | undefined {
     const stored = readPair(this.#store, "identity");
-    if (stored === undefined) return undefined;
-    if (stored === "damaged") throw damaged("neither copy is whole");
-    return parseRecord(stored.content);
+    return stored && parseRecord(stored);
   }
 
   /** @throws what the store throws: the record before it still holds */

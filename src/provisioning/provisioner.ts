@@ -15,6 +15,7 @@ import type { CheckedOptions, Credentials, Enrolling } from "../options.js";
 import { certificationRequest } from "../trust/csr.js";
 import { validFrom } from "../trust/validity.js";
 import { toHex, toUtf8 } from "../util/bytes.js";
+import { readPair, writePair } from "../util/sealed.js";
 import type { Wiring } from "../wiring.js";
 import { type Credential, CredentialStore } from "./credentials.js";
 import {
@@ -367,15 +368,14 @@ export class Provisioner {
       this.#wiring.emit({ type: "fault", error: new AgentError("provisioning/response", message) });
       return;
     }
-    this.#wiring.store.write(configurationKey, bytes);
+    writePair(this.#wiring.store, configurationKey, bytes);
     this.#configuration = configuration;
   }
 
   #readConfiguration(): ReadonlyMap<string, string> {
-    const stored = this.#wiring.store.read(configurationKey);
-    if (stored === undefined) return new Map();
     try {
-      return readJson(new Uint8Array(stored), "strings", configurationKey) ?? new Map();
+      const stored = readPair(this.#wiring.store, configurationKey);
+      return (stored && readJson(stored, "strings", configurationKey)) ?? new Map();
     } catch (error) {
       this.#wiring.emit({ type: "fault", error: error as AgentError });
       return new Map();

@@ -146,6 +146,12 @@ function otherSlot(identity: Identity | undefined): Slot {
   return identity?.slot === 0 ? 1 : 0;
 }
 
+/** A given identity is in neither place. */
+function eraseAllBut({ slot }: Identity): readonly ProvisioningEffect[] {
+  const places: readonly Slot[] = [0, 1];
+  return places.filter(place => place !== slot).map(place => ({ type: "erase", slot: place }));
+}
+
 function keyed({ via }: Enrollment, slot: Slot): Enrollment {
   return { state: "keyed", via, slot };
 }
@@ -154,12 +160,9 @@ function begun(record: ProvisioningRecord): Result {
   const { identity, enrollment } = record;
   if (enrollment === undefined) {
     if (identity === undefined) return step(record, { type: "wanted", via: "claim" });
-    if (identity.slot === "given") return { record, effects: [] };
+    if (identity.slot === "given") return { record, effects: eraseAllBut(identity) };
     // A cut may have come between saving the identity, forgetting the claim and erasing the one before.
-    return {
-      record,
-      effects: [{ type: "forgetClaim" }, { type: "erase", slot: otherSlot(identity) }],
-    };
+    return { record, effects: [{ type: "forgetClaim" }, ...eraseAllBut(identity)] };
   }
   if (enrollment.state === "wanted") return { record, effects: [{ type: "makeKey" }] };
   // RegisterThing may have been done before the restart and its answer lost: then the first refusal settles it.
@@ -186,19 +189,14 @@ function ready(record: ProvisioningRecord, now: number | undefined): Result {
 function rejected(record: ProvisioningRecord, error: AgentError): Result {
   const enrollment = record.enrollment!;
   const { state, via, slot } = enrollment;
+  const { identity } = record;
   const refusals = (enrollment.refusals ?? 0) + 1;
   const counted = { ...record, enrollment: { ...enrollment, refusals } };
-  const trials = record.identity === undefined ? limits.adoptAttempts : limits.trialAttempts;
+  const trials = identity === undefined ? limits.adoptAttempts : limits.trialAttempts;
   const most = state === "registered" ? trials : limits.registerAttempts;
-  if (via === "identity" && refusals >= most) {
+  if (via === "identity" && identity !== undefined && refusals >= most) {
     const { enrollment: _, ...rest } = record;
-    return {
-      record: rest,
-      effects: [
-        { type: "givenUp", error },
-        { type: "erase", slot },
-      ],
-    };
+    return { record: rest, effects: [{ type: "givenUp", error }, ...eraseAllBut(identity)] };
   }
   const effects = waiting(state, via, error);
   // With a claim there is nothing to go back to: the key stays, and asks for as long as it takes.
@@ -222,6 +220,8 @@ function held(record: ProvisioningRecord): Result {
   const identity = { slot, certificateId: certificateId!, thingName: thingName! };
   const before = record.identity;
   const retired = before === undefined ? {} : { retired: before.certificateId };
-  const erase = { type: "erase", slot: otherSlot(identity) } as const;
-  return { record: { identity, ...retired }, effects: [{ type: "forgetClaim" }, erase] };
+  return {
+    record: { identity, ...retired },
+    effects: [{ type: "forgetClaim" }, ...eraseAllBut(identity)],
+  };
 }

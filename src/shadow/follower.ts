@@ -1,6 +1,7 @@
 // Performs what the shadow decides: saves the values first, then asks, reports and tells the product.
 import { shadowTopic } from "../cloud/topics.js";
 import { AgentError } from "../errors.js";
+import { readPair, writePair } from "../util/sealed.js";
 import type { Wiring } from "../wiring.js";
 import {
   encodeValues,
@@ -48,9 +49,9 @@ export class Follower {
   /** The agent starts: what was stored comes into force. */
   open(wiring: Wiring): void {
     this.#wiring = wiring;
-    const stored = wiring.store.read("settings");
     try {
-      this.#record = startingFrom(parseValues(stored && new Uint8Array(stored), this.#schema));
+      const stored = readPair(wiring.store, "settings");
+      this.#record = startingFrom(parseValues(stored, this.#schema));
     } catch (cause) {
       const message = "settings: the stored values cannot be read, defaults are used";
       wiring.emit({ type: "fault", error: new AgentError("storage/damaged", message, { cause }) });
@@ -91,7 +92,7 @@ export class Follower {
     const { values } = this.#record;
     if (!this.#wiring || Object.keys(values).every(name => before[name] === values[name])) return;
     try {
-      this.#wiring.store.write("settings", encodeValues(values));
+      writePair(this.#wiring.store, "settings", encodeValues(values));
     } catch (cause) {
       const message = "settings: not saved, they hold until the next restart";
       this.#wiring.emit({

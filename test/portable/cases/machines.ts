@@ -190,6 +190,21 @@ check("rotation: refused at any step, it is given up after a bounded number of t
   }
 });
 
+check(
+  "rotation of a given identity that is given up leaves no key in either place, also after a cut",
+  () => {
+    const given = { ...identity, slot: "given" } as const;
+    const story = new Story({
+      identity: given,
+      enrollment: { state: "keyed", via: "identity", slot: 0, refusals: 2 },
+    });
+    story.go({ type: "rejected", error: refusal });
+    equal(story.effects.join(), "givenUp,erase,erase");
+    const next = new Story({ identity: given }).go({ type: "begun" });
+    equal(next.effects.join(), "erase,erase");
+  },
+);
+
 check("provisioning: every record reads back as it was stored, also when one copy is torn", () => {
   const records: ProvisioningRecord[] = [
     { enrollment: { state: "wanted", via: "claim", slot: 0 } },
@@ -237,12 +252,13 @@ check("provisioning: every record reads back as it was stored, also when one cop
     const newest = newestOf(values);
     for (let cut = 0; cut < newest[1].length; cut++) {
       values.set(newest[0], newest[1].slice(0, cut));
-      if (before === undefined) refuses(() => new CredentialStore(store).read(), "storage");
-      else equal(JSON.stringify(new CredentialStore(store).read()), JSON.stringify(before));
+      equal(JSON.stringify(new CredentialStore(store).read()), JSON.stringify(before));
     }
     for (const [key, value] of intact) values.set(key, value);
     before = record;
   }
+  for (const [key, value] of values) values.set(key, value.slice(1));
+  refuses(() => new CredentialStore(store).read(), "storage");
 });
 
 /** The copy with the higher sequence, which stands in octets 4 to 7. */

@@ -1,7 +1,8 @@
 // Values in flash that are whole or not there, whatever the medium does: a checksum and a sequence before the content.
+import { AgentError } from "../errors.js";
 import type { KeyValue } from "../host.js";
-import { concat } from "../util/bytes.js";
-import { crc32 } from "../util/crc32.js";
+import { concat } from "./bytes.js";
+import { crc32 } from "./crc32.js";
 
 const headBytes = 8;
 
@@ -25,19 +26,36 @@ export function unseal(stored: ArrayBuffer | undefined): Sealed | undefined {
   return { sequence: view.getUint32(4), content: bytes.subarray(headBytes) };
 }
 
-/** One value in two places: read from the newer that is whole. @returns "damaged" when there are some and none is */
-export function readPair(store: KeyValue, name: string): Sealed | undefined | "damaged" {
-  const stored = [0, 1].map(place => store.read(`${name}.${place}`));
-  const [first, second] = stored.map(unseal);
-  const newer = second && second.sequence > (first?.sequence ?? -1) ? second : first;
-  return newer ?? (stored.some(Boolean) ? "damaged" : undefined);
+/**
+ * One value in two places: read from the newer that is whole.
+ *
+ * @returns undefined when it was never written, or the first time not wholly
+ * @throws AgentError "storage/damaged" when neither place is whole
+ */
+export function readPair(store: KeyValue, name: string): Uint8Array | undefined {
+  const stored = placesOf(store, name);
+  const newest = newestOf(stored);
+  if (newest === undefined && stored.every(Boolean)) {
+    throw new AgentError("storage/damaged", `${name}: neither copy is whole`);
+  }
+  return newest?.content;
 }
 
-/** Written to the older of the two places. @throws what the store throws */
+/** Written to the older of the two places. @throws what the store throws: the value before it still holds */
 export function writePair(store: KeyValue, name: string, content: Uint8Array): void {
-  const newest = readPair(store, name);
-  const sequence = newest === undefined || newest === "damaged" ? 1 : newest.sequence + 1;
+  const sequence = (newestOf(placesOf(store, name))?.sequence ?? 0) + 1;
   store.write(`${name}.${sequence % 2}`, seal(sequence, content));
+}
+
+type Places = readonly (ArrayBuffer | undefined)[];
+
+function placesOf(store: KeyValue, name: string): Places {
+  return [0, 1].map(place => store.read(`${name}.${place}`));
+}
+
+function newestOf(places: Places): Sealed | undefined {
+  const [first, second] = places.map(unseal);
+  return second && second.sequence > (first?.sequence ?? -1) ? second : first;
 }
 
 function uint32(value: number): Uint8Array {

@@ -9,8 +9,10 @@ import { VirtualClock } from "../simulator/world/clock.js";
 import { Flash } from "../simulator/world/flash.js";
 import { virtualHost } from "../simulator/world/host.js";
 import { Network } from "../simulator/world/network.js";
+import { Power } from "../simulator/world/power.js";
 import { Random } from "../simulator/world/random.js";
 import { obliging, type Script, ScriptedBroker } from "../simulator/world/scripted-broker.js";
+import { CredentialStore } from "../src/provisioning/credentials.js";
 import { pathPeak } from "./path.js";
 
 export interface Row {
@@ -62,57 +64,97 @@ const deltaOf = (version: number) =>
 const ramOf = (now: MemoryCounters, before: MemoryCounters) =>
   (now.slots - before.slots) * now.slotBytes + now.chunkBytes - before.chunkBytes;
 
-/** Runs the scenario and returns the rows, or what is missing to build the engine. */
+/** An agent on a machine of its own, online, with one sample sent. */
+interface Online {
+  readonly machine: Machine;
+  readonly device: Device;
+  readonly clock: VirtualClock;
+  readonly broker: ScriptedBroker;
+  readonly faults: readonly unknown[];
+  /** Before anything was loaded, with the program loaded, with the agent made, online and idle. */
+  readonly memory: Readonly<Record<"empty" | "loaded" | "made" | "online", MemoryCounters>>;
+  /** Sends the guest an event and lets time pass. @returns computrons */
+  send(name: string, ms: number): Promise<number>;
+}
+
+async function bringOnline(worker: string, config: object, flash: Flash): Promise<Online> {
+  const machine = await Machine.start({ worker });
+  let started: Device | undefined;
+  const clock = new VirtualClock({ idle: () => started?.idle() ?? Promise.resolve() });
+  const broker = new ScriptedBroker(cloud);
+  const network = new Network(clock, broker.accept);
+  const host = virtualHost({ id: "board-1", clock, random: new Random(1), network, flash });
+  const faults: unknown[] = [];
+  const empty = await machine.memory();
+  const device = await startDevice({
+    machine,
+    host,
+    bundle: await bundleModule(guest),
+    config,
+    onEvent: event => event.type === "error" && faults.push(event.error),
+  });
+  started = device;
+  const loaded = await machine.memory();
+  const send = async (name: string, ms: number) => {
+    const before = machine.computrons;
+    device.send(name);
+    await clock.run(ms);
+    return machine.computrons - before;
+  };
+  await send("make", 0);
+  const made = await machine.memory();
+  await send("go", 5000);
+  await send("publish", 1000);
+  const online = await machine.memory();
+  return { machine, device, clock, broker, faults, memory: { empty, loaded, made, online }, send };
+}
+
+/** A flash as provisioning by claim leaves it, with a key and a certificate of the usual lengths. */
+function provisionedFlash(): Flash {
+  const flash = new Flash();
+  const store = new CredentialStore(flash.provider(new Power()).open({ path: "skerry" }));
+  const keyPair = { privateKey: new Uint8Array(138), publicKey: new Uint8Array(65) };
+  store.writeCredential(1, { keyPair, certificates: [new Uint8Array(620)] });
+  const identity = { slot: 1, certificateId: "0".repeat(64), thingName: "node-1" } as const;
+  store.write({ identity });
+  return flash;
+}
+
+async function provisionedRam(worker: string): Promise<number> {
+  const { certificate, key } = options.identity;
+  const identity = { template: "sensor-node", claim: { certificate, key }, parameters: {} };
+  const { device, machine, memory, broker, faults } = await bringOnline(
+    worker,
+    { ...options, identity },
+    provisionedFlash(),
+  );
+  await device.close();
+  await machine.close();
+  const samples = broker.all("publish").filter(({ topic }) => topic === "dt/node-1/climate").length;
+  if (samples !== 1 || faults.length > 0)
+    throw new Error(`budget: ${samples} samples, provisioned`);
+  return ramOf(memory.online, memory.loaded);
+}
+
+/** Runs the scenarios and returns the rows, or what is missing to build the engine. */
 export async function measure(): Promise<Measured> {
   const engine = await buildEngine({ bits: 32 });
   if (!engine.ok) return engine;
-  const machine = await Machine.start({ worker: engine.worker });
-  let device: Device | undefined;
+  const { worker } = engine;
+  const run = await bringOnline(worker, options, new Flash());
+  const { machine, device, clock, broker, memory, faults } = run;
   try {
-    const clock = new VirtualClock({ idle: () => device?.idle() ?? Promise.resolve() });
-    const broker = new ScriptedBroker(cloud);
-    const network = new Network(clock, broker.accept);
-    const host = virtualHost({
-      id: "board-1",
-      clock,
-      random: new Random(1),
-      network,
-      flash: new Flash(),
-    });
-    const faults: unknown[] = [];
-    const empty = await machine.memory();
-    device = await startDevice({
-      machine,
-      host,
-      bundle: await bundleModule(guest),
-      config: options,
-      onEvent: event => event.type === "error" && faults.push(event.error),
-    });
-    const loaded = await machine.memory();
-    const send = async (name: string, ms: number) => {
-      const before = machine.computrons;
-      device!.send(name);
-      await clock.run(ms);
-      return machine.computrons - before;
-    };
-    await send("make", 0);
-    const made = await machine.memory();
-    await send("go", 5000);
-    await send("publish", 1000);
-    const online = await machine.memory();
-    const publishCost = await send("publish", 1000);
-    const deliver = (version: number) =>
-      broker.link!.reply({
-        cmd: "publish",
-        topic: "$aws/things/node-1/shadow/update/delta",
-        payload: deltaOf(version),
-        qos: 1,
-        messageId: version,
-        dup: false,
-        retain: false,
-      });
+    const publishCost = await run.send("publish", 1000);
     const before = machine.computrons;
-    deliver(2);
+    broker.link!.reply({
+      cmd: "publish",
+      topic: "$aws/things/node-1/shadow/update/delta",
+      payload: deltaOf(2),
+      qos: 1,
+      messageId: 2,
+      dup: false,
+      retain: false,
+    });
     await clock.run(1000);
     const deltaCost = machine.computrons - before;
     checkSeen(broker, faults);
@@ -120,16 +162,26 @@ export async function measure(): Promise<Measured> {
     return {
       ok: true,
       rows: [
-        { what: "RAM, agent made: slots + chunks", value: ramOf(made, loaded), unit: "bytes" },
         {
-          what: "RAM, online and idle: slots + chunks",
-          value: ramOf(online, loaded),
+          what: "RAM, agent made: slots + chunks",
+          value: ramOf(memory.made, memory.loaded),
+          unit: "bytes",
+        },
+        {
+          what: "RAM, online and idle, with an identity that was given: slots + chunks",
+          value: ramOf(memory.online, memory.loaded),
+          unit: "bytes",
+          goal: 12_288,
+        },
+        {
+          what: "RAM, online and idle, with an identity that was earned by claim: slots + chunks",
+          value: await provisionedRam(worker),
           unit: "bytes",
           goal: 12_288,
         },
         {
           what: "RAM, server's leaf and intermediate to an anchor: peak, arithmetic apart",
-          value: await pathPeak(engine.worker),
+          value: await pathPeak(worker),
           unit: "bytes",
           goal: 12_288,
         },
@@ -141,14 +193,14 @@ export async function measure(): Promise<Measured> {
         },
         {
           what: "compiled core, XS code and module objects (flash when preloaded)",
-          value: ramOf(loaded, empty),
+          value: ramOf(memory.loaded, memory.empty),
           unit: "bytes",
         },
         { what: "compiled core, JavaScript, not minified", value: bytes, unit: "bytes" },
       ],
     };
   } finally {
-    await device?.close();
+    await device.close();
     await machine.close();
   }
 }

@@ -18,6 +18,7 @@ import type { Follower } from "./shadow/follower.js";
 import type { Values } from "./shadow/schema.js";
 import type { AgentStatus } from "./status.js";
 import { encodeSample, type Readings, type Sample, TelemetryQueue } from "./telemetry/telemetry.js";
+import { anchorsOf, credentialsOf } from "./trust/credentials.js";
 import { toUtf8 } from "./util/bytes.js";
 import type { Wiring } from "./wiring.js";
 
@@ -33,6 +34,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
   #store: KeyValue | undefined;
   readonly #queue = new TelemetryQueue();
   #provisioner: Provisioner | undefined;
+  #thingName: string | undefined;
   #identity: LinkIdentity | undefined;
   #identityName = "";
   #tokenPrefix = "";
@@ -51,7 +53,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
   // -- what the product asks --
 
   get thingName(): string | undefined {
-    return this.#options.own?.thingName ?? this.#provisioner?.thingName;
+    return this.#options.own?.thingName ?? this.#provisioner?.thingName ?? this.#thingName;
   }
 
   get isOpen(): boolean {
@@ -102,7 +104,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
   }
 
   get deviceConfiguration(): ReadonlyMap<string, string> {
-    return this.#provisioner?.configuration ?? new Map();
+    return this.#isOpen ? (this.#need()?.configuration ?? new Map()) : new Map();
   }
 
   get settings(): Values {
@@ -166,7 +168,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
   }
 
   renew(via: "claim" | "identity" = "identity"): void {
-    const provisioner = this.#provisioner!;
+    const provisioner = this.#need()!;
     const { identityName } = provisioner;
     provisioner.renew(via);
     if (provisioner.identityName !== identityName) this.#redial();
@@ -193,17 +195,16 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
 
   /** The claim until there is an own identity; a session belongs to claim or thing, and outlives its links and its keys. */
   identity(): LinkIdentity {
-    const provisioner = this.#provisioner;
+    const provisioner = this.#need();
     const identityName = provisioner?.identityName ?? "given";
     if (this.#identity && this.#identityName === identityName) return this.#identity;
-    const { will, own } = this.#options;
+    const { will } = this.#options;
     const as = provisioner?.isClaim ? "claim" : "device";
     const before = this.#identity?.as === as ? this.#identity.session : undefined;
     this.#identity = {
       as,
       clientId: as === "claim" ? this.host.system.id : this.thingName!,
       clean: as === "claim",
-      credentials: provisioner?.credentials ?? own!.credentials,
       session: before ?? this.#newSession(as),
       will: as === "claim" || !will ? undefined : willOf(will, this.thingName!),
     };
@@ -213,8 +214,29 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
 
   #newSession(as: "claim" | "device"): Session {
     const own = as === "device" && this.follower ? shadowFilters(this.thingName!) : [];
-    const replies = this.#provisioner?.filters ?? [];
+    const replies = this.#need()?.filters ?? [];
     return new Session([...own, ...replies], this, this.host);
+  }
+
+  credentials() {
+    const { own, trustAnchors } = this.#options;
+    const { certificates, key } = this.#need()?.credentials ?? credentialsOf(own!, "identity");
+    return {
+      trustAnchors: anchorsOf(trustAnchors),
+      clientCertificates: certificates,
+      clientKey: key,
+    };
+  }
+
+  /** There is a provisioner while it has something to do, and for every dial. */
+  #need(): Provisioner | undefined {
+    if (this.#options.enrolling) this.#provisioner ??= new Provisioner(this, this.#options);
+    return this.#provisioner;
+  }
+
+  rest(): void {
+    this.#thingName = this.thingName;
+    this.#provisioner = undefined;
   }
 
   onWaiting(inMs: number): void {
@@ -249,8 +271,14 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
   // -- what the session tells --
 
   onMessage(topic: string, payload: Uint8Array): void {
-    if (isProvisioningTopic(topic)) this.#provisioner?.onMessage(topic, payload);
-    else this.follower?.onMessage(topic, payload);
+    try {
+      if (isProvisioningTopic(topic)) this.#provisioner?.onMessage(topic, payload);
+      else this.follower?.onMessage(topic, payload);
+    } catch (error) {
+      // What cannot be read now cannot be read later: acknowledged and dropped, or it would come again with every link.
+      if (!(error instanceof AgentError) || error.kind !== "protocol") throw error;
+      this.onFault(error);
+    }
   }
 
   onOversize(topic: string, byteLength: number): void {
@@ -307,9 +335,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
       byte.toString(16).padStart(2, "0"),
     ).join("");
     this.follower?.open(this);
-    // A device that was given its identity and has no way to ask for another needs none.
-    if (this.#options.enrolling) this.#provisioner ??= new Provisioner(this, this.#options);
-    this.#provisioner?.event({ type: "begun" });
+    this.#need()?.event({ type: "begun" });
     this.#isOpen = true;
   }
 

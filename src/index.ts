@@ -4,7 +4,16 @@ export { AgentError, type ErrorCode, type ErrorKind } from "./errors.js";
 export type * from "./host.js";
 export { limits } from "./limits.js";
 export { MQTTClient } from "./mqtt/client.js";
-export type { AgentOptions, CertificateAndKey, ClaimIdentity, OwnIdentity } from "./options.js";
+export type {
+  AgentOptions,
+  ClaimIdentity,
+  EndpointOptions,
+  MQTTOptions,
+  OwnIdentity,
+  RotationOptions,
+} from "./options.js";
+export type { EnrollingOptions } from "./provisioning/enrolling.js";
 export { Settings } from "./settings.js";
 export type { Schema, Setting, Values } from "./shadow/schema.js";
 export type { AgentStatus } from "./status.js";
+export type { CertificateAndKey } from "./trust/credentials.js";

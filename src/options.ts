@@ -1,34 +1,13 @@
 // What a product hands to the agent, and one check of it before anything is opened.
 import type { Endpoint } from "./connection/endpoints.js";
 import { AgentError } from "./errors.js";
-import type { Host, KeyPair } from "./host.js";
+import type { Host } from "./host.js";
 import { limits } from "./limits.js";
 import type { MQTTClientConstructor } from "./mqtt/client.js";
 import { checkTopic, type ProtocolVersion, type QoS } from "./mqtt/packet.js";
+import { type EnrollingOptions, withDefaults } from "./provisioning/enrolling.js";
 import type { AgentStatus } from "./status.js";
-import { parsePem } from "./trust/pem.js";
-
-/** PEM texts. The key is PKCS#8 ("PRIVATE KEY"). */
-export interface CertificateAndKey {
-  readonly certificate: string;
-  readonly key: string;
-}
-
-/** How a device asks for an identity: by which provisioning template, and with what. */
-export interface EnrollingOptions {
-  readonly template: string;
-  /** Template parameters, for example `{ SerialNumber: host.system.id }`. */
-  readonly parameters: { readonly [name: string]: string };
-  /** Default "json". */
-  readonly format?: "json" | "cbor";
-  /**
-   * "device", the default: the device makes a P-256 key, and a certificate is asked for with a request it has signed. "cloud": the
-   * cloud makes an RSA-2048 key and sends it along (CreateKeysAndCertificate).
-   */
-  readonly keys?: "device" | "cloud";
-  /** A key that is there already, in a secure element for example: `privateKey` is whatever the host's `sign` and TLS take. */
-  readonly keyPair?: KeyPair;
-}
+import { anchorsOf, type CertificateAndKey, credentialsOf } from "./trust/credentials.js";
 
 /** Fleet provisioning: with a claim all boards share, or one that an installer's tool was given for some minutes. */
 export interface ClaimIdentity extends EnrollingOptions {
@@ -96,36 +75,16 @@ export interface MQTTOptions {
   };
 }
 
-/** DER, as the host's sockets take it. */
-export interface Credentials {
-  readonly certificates: readonly Uint8Array[];
-  readonly key: Uint8Array;
-}
-
-/** `EnrollingOptions` with its defaults. */
-export interface Enrolling {
-  readonly template: string;
-  readonly parameters: { readonly [name: string]: string };
-  readonly format: "json" | "cbor";
-  readonly keys: "device" | "cloud";
-  readonly keyPair: KeyPair | undefined;
-}
-
-export interface GivenIdentity {
-  readonly thingName: string;
-  readonly credentials: Credentials;
-}
-
-/** The options with their defaults, PEM decoded. */
+/** The options with their defaults. PEM texts stay as the product has them, often in flash: they are decoded for each dial. */
 export interface CheckedOptions {
   readonly host: Host;
   readonly endpoint: Endpoint;
-  readonly trustAnchors: readonly Uint8Array[];
+  readonly trustAnchors: readonly string[];
   readonly builtAt: number | undefined;
-  readonly claim: (ClaimIdentity & { readonly credentials: Credentials }) | undefined;
-  readonly own: GivenIdentity | undefined;
+  readonly claim: ClaimIdentity | undefined;
+  readonly own: OwnIdentity | undefined;
   /** How to ask for an identity; undefined when nobody said so. */
-  readonly enrolling: Enrolling | undefined;
+  readonly enrolling: EnrollingOptions | undefined;
   readonly rotateAfterDays: number | undefined;
   readonly keepAliveMs: number;
   readonly telemetryTopic: string;
@@ -143,13 +102,6 @@ const mqttOn443 = "x-amzn-mqtt-ca";
 
 function fail(reason: string): never {
   throw new AgentError("agent/options", `options.${reason}`);
-}
-
-function credentialsOf(pem: CertificateAndKey, where: string): Credentials {
-  return {
-    certificates: parsePem(pem.certificate, "CERTIFICATE", `options.${where}.certificate`),
-    key: parsePem(pem.key, "PRIVATE KEY", `options.${where}.key`)[0]!,
-  };
 }
 
 /** The topic a template stands for. */
@@ -172,6 +124,7 @@ export function checkOptions(options: AgentOptions): CheckedOptions {
   if (builtAt !== undefined) wholeNumber(builtAt, 0, limits.latestTime, "builtAt");
   if (!identity) fail("identity is missing");
   if (!options.trustAnchors?.length) fail("trustAnchors is empty: no server could be trusted");
+  anchorsOf(options.trustAnchors);
   const telemetryTopic = options.telemetry?.topic ?? "dt/{thing}/{channel}";
   if (!telemetryTopic.includes("{channel}"))
     fail(`telemetry.topic "${telemetryTopic}" has no {channel}`);
@@ -181,9 +134,7 @@ export function checkOptions(options: AgentOptions): CheckedOptions {
     host,
     endpoint,
     builtAt,
-    trustAnchors: options.trustAnchors.flatMap((pem, i) =>
-      parsePem(pem, "CERTIFICATE", `options.trustAnchors[${i}]`),
-    ),
+    trustAnchors: options.trustAnchors,
     claim: "template" in identity ? checkClaim(identity) : undefined,
     own: "template" in identity ? undefined : checkOwn(identity),
     enrolling: enrollingOf(options),
@@ -228,35 +179,37 @@ export function checkEndpoint({
   return { host: endpoint, port, protocols };
 }
 
-function enrollingOf({ identity, rotation }: AgentOptions): Enrolling | undefined {
-  const inIdentity = "template" in identity ? checkEnrolling(identity, "identity") : undefined;
-  if (!rotation?.enrolling) return inIdentity;
-  const own = checkEnrolling(rotation.enrolling, "rotation.enrolling");
+function enrollingOf({ identity, rotation }: AgentOptions): EnrollingOptions | undefined {
+  if ("template" in identity) checkEnrolling(identity, "identity");
+  const enrolling = rotation?.enrolling;
+  if (enrolling === undefined) return "template" in identity ? identity : undefined;
+  checkEnrolling(enrolling, "rotation.enrolling");
   // A device that has no identity yet asks as its claim says.
-  if (inIdentity) fail("rotation.enrolling is only for an identity that was given");
-  return own;
+  if ("template" in identity) fail("rotation.enrolling is only for an identity that was given");
+  return enrolling;
 }
 
-function checkEnrolling(options: EnrollingOptions, where: string): Enrolling {
-  const { template, parameters = {}, format = "json", keys = "device", keyPair } = options;
+function checkEnrolling(options: EnrollingOptions, where: string): void {
+  const { template, format, keys, keyPair } = withDefaults(options);
   if (!/^[0-9A-Za-z_-]{1,36}$/.test(template))
     fail(`${where}.template "${template}" is not a template name`);
   if (format !== "json" && format !== "cbor")
     fail(`${where}.format "${format}" is not json or cbor`);
   if (keys !== "device" && keys !== "cloud") fail(`${where}.keys "${keys}" is not device or cloud`);
   if (keyPair && keys === "cloud") fail(`${where}.keyPair: the cloud is to make the key`);
-  return { template, parameters, format, keys, keyPair };
 }
 
-function checkClaim(identity: ClaimIdentity): ClaimIdentity & { credentials: Credentials } {
+function checkClaim(identity: ClaimIdentity): ClaimIdentity {
   if (!identity.claim) fail("identity.claim is missing");
-  return { ...identity, credentials: credentialsOf(identity.claim, "identity.claim") };
+  credentialsOf(identity.claim, "identity.claim");
+  return identity;
 }
 
-function checkOwn(identity: OwnIdentity): GivenIdentity {
+function checkOwn(identity: OwnIdentity): OwnIdentity {
   if (!/^[a-zA-Z0-9:_-]{1,128}$/.test(identity.thingName))
     fail(`identity.thingName "${identity.thingName}" is not a thing name`);
-  return { thingName: identity.thingName, credentials: credentialsOf(identity, "identity") };
+  credentialsOf(identity, "identity");
+  return identity;
 }
 
 function wholeNumber(value: number, least: number, most: number, name: string): number {

@@ -27,6 +27,8 @@ export interface Wiring extends Door {
   readonly now: number | undefined;
   /** Another identity is the one to dial with: dial again. */
   adopt(): void;
+  /** The provisioner has nothing to do any more: it may be let go. */
+  rest(): void;
   /** Asks for another identity, over the link there is. */
   renew(): void;
   /** Publishes JSON at QoS 1 on one of the product's channels; forgotten when the link ends before the acknowledgement. */

@@ -311,34 +311,21 @@ test("an answer to another client's request is not taken", async t => {
 });
 
 const evil: readonly (readonly [what: string, bytes: Uint8Array])[] = [
-  [
-    "20,000 nested arrays in a shadow document",
-    publishBytes("get/accepted", `{"state":${"[".repeat(20_000)}`),
-  ],
-  ["a delta that is no JSON", publishBytes("update/delta", "{")],
-  ["a delta without a version", publishBytes("update/delta", '{"state":{"seconds":9}}')],
-  ["a delta that is not UTF-8", publishBytes("update/delta", Buffer.from([0x22, 0xff, 0x22]))],
   ["a packet type no server sends", Uint8Array.of(0xf0, 0)],
   ["an endless remaining length", Uint8Array.of(0x30, 0xff, 0xff, 0xff, 0xff)],
   ["a second CONNACK", Uint8Array.of(0x20, 3, 0, 0, 0)],
+  ["a topic that is not UTF-8", Uint8Array.of(0x30, 4, 0, 1, 0xff, 0)],
 ];
 
-/** As MQTT 5 has it, without properties. */
-function publishBytes(suffix: string, payload: string | Buffer): Uint8Array {
-  const topic = Buffer.from(`$aws/things/node-1/shadow/${suffix}`);
-  const body = Buffer.concat([
-    Buffer.from([0, topic.length]),
-    topic,
-    Buffer.from([0]),
-    Buffer.from(payload),
-  ]);
-  const length: number[] = [];
-  for (let rest = body.length; ; rest >>= 7) {
-    length.push(rest > 127 ? (rest & 127) | 128 : rest);
-    if (rest <= 127) break;
-  }
-  return Buffer.concat([Buffer.from([0x30, ...length]), body]);
-}
+const unreadable: readonly (readonly [what: string, suffix: string, payload: string | Buffer])[] = [
+  ["100,000 nested arrays, to their end or not", "get/accepted", `{"state":${"[".repeat(20_000)}`],
+  ["a document of no bytes", "get/accepted", ""],
+  ["an acknowledgement of no bytes", "update/accepted", ""],
+  ["a rejection that is no JSON", "update/rejected", "no"],
+  ["a delta that is no JSON", "update/delta", "{"],
+  ["a delta without a version", "update/delta", '{"state":{"seconds":9}}'],
+  ["a delta that is not UTF-8", "update/delta", Buffer.from([0x22, 0xff, 0x22])],
+];
 
 for (const [what, bytes] of evil) {
   test(`${what} ends in a protocol error and a closed link, and the agent dials again`, async t => {
@@ -355,6 +342,43 @@ for (const [what, bytes] of evil) {
     await clock.run(5000);
     t.true(broker.all("connect").length >= 2);
     t.is(settings.values.seconds, 5);
+  });
+}
+
+for (const [what, suffix, payload] of unreadable) {
+  test(`${what}: acknowledged, reported and dropped, or it would come again for ever; the link stays`, async t => {
+    const { agent, broker, clock, seen } = world(
+      withShadow('{"state":{},"version":1,"clientToken":"TOKEN"}'),
+    );
+    const settings = agent.settings(following());
+    agent.start();
+    await clock.run(1000);
+    broker.link!.reply({
+      cmd: "publish",
+      topic: `$aws/things/node-1/shadow/${suffix}`,
+      payload,
+      qos: 1,
+      messageId: 77,
+      dup: false,
+      retain: false,
+    });
+    await clock.run(5000);
+    t.is(seen("offline").length, 0);
+    t.true(broker.all("puback").some(({ messageId }) => messageId === 77));
+    const [fault] = seen("fault");
+    t.is(fault?.type === "fault" && fault.error.kind, "protocol");
+    t.is(settings.values.seconds, 5);
+    broker.link!.reply({
+      cmd: "publish",
+      topic: "$aws/things/node-1/shadow/update/delta",
+      payload: '{"state":{"seconds":9},"version":7}',
+      qos: 1,
+      messageId: 78,
+      dup: false,
+      retain: false,
+    });
+    await clock.run(5000);
+    t.is(settings.values.seconds, 9, "and what comes after is followed");
   });
 }
 

@@ -10,7 +10,8 @@ import { concat } from "../../src/util/bytes.js";
 import { type Bridge, toError } from "./bridge.js";
 
 export function createTls(bridge: Bridge): Provider<TLSSocketConstructor> {
-  const open = new Map<number, TLSSocketOptions>();
+  /** The callbacks only: keys and certificates are the owner's from here on. */
+  const open = new Map<number, Pick<TLSSocketOptions, "onReadable" | "onWritable" | "onError">>();
   bridge.on("tls.readable", ([id, count]) => open.get(id as number)?.onReadable?.(count as number));
   bridge.on("tls.writable", ([id, count]) => open.get(id as number)?.onWritable?.(count as number));
   bridge.on("tls.error", ([id, error]) => {
@@ -40,7 +41,12 @@ export function createTls(bridge: Bridge): Provider<TLSSocketConstructor> {
         ],
         concat([...trustAnchors, ...clientCertificates, clientKey]),
       );
-      open.set(this.#id, options);
+      const { onReadable, onWritable, onError } = options;
+      open.set(this.#id, {
+        ...(onReadable ? { onReadable } : {}),
+        ...(onWritable ? { onWritable } : {}),
+        ...(onError ? { onError } : {}),
+      });
     }
 
     read(count?: number): ArrayBuffer | undefined {

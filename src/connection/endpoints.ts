@@ -63,6 +63,10 @@ export class Endpoints {
     return this.#dialed;
   }
 
+  get dialed(): Endpoint {
+    return this.#dialed ?? this.toDial;
+  }
+
   /** Whether the link was dialed before the device was told to move. */
   get isElsewhere(): boolean {
     return this.#next !== undefined && this.#dialed !== this.#next;

@@ -1,13 +1,13 @@
 // Performs what the connection decides: one MQTT client at a time, its deadlines, and the waits between.
 import { AgentError } from "../errors.js";
-import type { Host, TimerHandle } from "../host.js";
+import type { Host, SecureOptions, TimerHandle, TLSSocketConstructor } from "../host.js";
 import { limits } from "../limits.js";
 import { MQTTClient, type MQTTClientLike, type MQTTClientOptions } from "../mqtt/client.js";
 import { asLinkError } from "../mqtt/link-error.js";
 import { operation, type ProtocolVersion, type Will } from "../mqtt/packet.js";
 import type { Connack } from "../mqtt/parser.js";
 import type { Session } from "../mqtt/session.js";
-import type { CheckedOptions, Credentials } from "../options.js";
+import type { CheckedOptions } from "../options.js";
 import {
   type ConnectionEffect,
   type ConnectionEvent,
@@ -27,7 +27,6 @@ export interface LinkIdentity {
   readonly clientId: string;
   /** MQTT clean session. */
   readonly clean: boolean;
-  readonly credentials: Credentials;
   readonly session: Session;
   readonly will?: Will | undefined;
 }
@@ -36,6 +35,8 @@ export interface LinkIdentity {
 export interface LinkOwner {
   /** Asked anew before every dial. */
   identity(): LinkIdentity;
+  /** Trust anchors, and certificates and key of that identity; asked for each address that is dialed, and not kept. */
+  credentials(): Pick<SecureOptions, "trustAnchors" | "clientCertificates" | "clientKey">;
   /** Runs work that a host's callback started; an exception in it must not leave. */
   enter(work: () => void): void;
   onWaiting(inMs: number): void;
@@ -215,18 +216,31 @@ export class Link {
     this.#dialed = this.#options.protocolVersion ?? versionToDial(this.#version);
     const Client = this.#options.mqtt ?? MQTTClient;
     try {
-      this.#client = new Client(this.#clientOptions(this.#identity!, now));
+      this.#client = new Client(this.#clientOptions(this.#identity!));
     } catch (error) {
       this.#lost(asLinkError(error));
     }
   }
 
-  #clientOptions(identity: LinkIdentity, now: number): MQTTClientOptions {
-    const { host, trustAnchors } = this.#options;
+  /** The socket class, for the client. */
+  get io(): TLSSocketConstructor {
+    return this.#options.host.tls.io;
+  }
+
+  /** Keys and certificates for the dial at hand: kilobytes that nobody needs once the handshake is over. */
+  get secure(): SecureOptions {
+    const { protocols } = this.#endpoints.dialed;
+    return {
+      ...this.#owner.credentials(),
+      now: this.#judgedAt,
+      ...(protocols.length > 0 ? { applicationLayerProtocolNegotiation: protocols } : {}),
+    };
+  }
+
+  #clientOptions(identity: LinkIdentity): MQTTClientOptions {
+    const { host, mqtt } = this.#options;
     const { session, will } = identity;
-    const { certificates, key } = identity.credentials;
     const endpoint = this.#endpoints.dial();
-    const { protocols } = endpoint;
     return {
       host: endpoint.host,
       port: endpoint.port,
@@ -236,16 +250,8 @@ export class Link {
       protocolVersion: this.#dialed,
       ...(this.#dialed === 5 ? { properties: this.#connectProperties(identity) } : {}),
       ...(will ? { will } : {}),
-      socket: {
-        ...host.tls,
-        secure: {
-          trustAnchors,
-          clientCertificates: certificates,
-          clientKey: key,
-          now,
-          ...(protocols.length > 0 ? { applicationLayerProtocolNegotiation: protocols } : {}),
-        },
-      },
+      // Our own client asks when it dials; another class gets what it may keep.
+      socket: mqtt ? { ...host.tls, secure: this.secure } : this,
       dns: host.dns,
       clock: host.clock,
       timer: host.timer,
@@ -315,8 +321,8 @@ export class Link {
     if (error.code === "mqtt/unanswered") {
       this.#version = versionStep(this.#version, { type: "unanswered" });
     }
-    if (error.code === "mqtt/version" && this.#dialed === 5 && !this.#options.protocolVersion) {
-      this.#version = versionStep(this.#version, { type: "refusedVersion" });
+    if (error.code === "mqtt/version" && !this.#options.protocolVersion) {
+      this.#version = versionStep(this.#version, { type: "refused", version: this.#dialed });
       return "lost";
     }
     if (error.code === "mqtt/taken-over") return "takenOver";

@@ -12,14 +12,15 @@ export const versionUnknown: VersionRecord = Object.freeze({ isOld: false, unans
 
 export type VersionEvent =
   | { readonly type: "accepted"; readonly version: ProtocolVersion }
-  | { readonly type: "refusedVersion" | "unanswered" };
+  | { readonly type: "refused"; readonly version: ProtocolVersion }
+  | { readonly type: "unanswered" };
 
 export function versionStep(record: VersionRecord, event: VersionEvent): VersionRecord {
   switch (event.type) {
     case "accepted":
       return { isOld: event.version === 4, unanswered: 0 };
-    case "refusedVersion":
-      return { isOld: true, unanswered: 0 };
+    case "refused":
+      return { isOld: event.version === 5, unanswered: 0 };
     case "unanswered":
       return { ...record, unanswered: record.unanswered + 1 };
   }

@@ -262,7 +262,7 @@ export class MQTTClient implements MQTTClientLike {
     this.#within(limits.handshakeMs, `no TLS with ${address}`);
     let mine: TLSSocket | undefined;
     mine = new socket.io({
-      ...socket,
+      secure: socket.secure,
       address,
       host,
       port,

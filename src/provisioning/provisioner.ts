@@ -11,13 +11,15 @@ import { AgentError, type ErrorCode } from "../errors.js";
 import type { KeyPair, TimerHandle } from "../host.js";
 import { limits } from "../limits.js";
 import { Requests } from "../mqtt/requests.js";
-import type { CheckedOptions, Credentials, Enrolling } from "../options.js";
+import type { CheckedOptions } from "../options.js";
+import { type Credentials, credentialsOf } from "../trust/credentials.js";
 import { certificationRequest } from "../trust/csr.js";
 import { validFrom } from "../trust/validity.js";
 import { toHex, toUtf8 } from "../util/bytes.js";
 import { readPair, writePair } from "../util/sealed.js";
 import type { Wiring } from "../wiring.js";
 import { type Credential, CredentialStore } from "./credentials.js";
+import { type Enrolling, withDefaults } from "./enrolling.js";
 import {
   certificateRequest,
   parseCertified,
@@ -100,9 +102,9 @@ export class Provisioner {
   get credentials(): Credentials {
     const { claim, own } = this.#options;
     const { identity, enrollment } = this.#record;
-    if (this.isClaim) return claim!.credentials;
+    if (this.isClaim) return credentialsOf(claim!.claim, "identity.claim");
     const slot = isOnTrial(this.#record) ? enrollment!.slot : identity!.slot;
-    if (slot === "given") return own!.credentials;
+    if (slot === "given") return credentialsOf(own!, "identity");
     const { keyPair, certificates } = this.#store.readCredential(slot);
     return { certificates, key: keyPair.privateKey };
   }
@@ -150,6 +152,8 @@ export class Provisioner {
   #settled(): void {
     this.#reportRetired();
     this.#renewOfAge();
+    const { enrollment, retired } = this.#record;
+    if (!enrollment && !retired && !this.#retry) this.#wiring.rest();
   }
 
   /** A reply may come twice; only the one that is waited for counts. */
@@ -189,7 +193,7 @@ export class Provisioner {
     if (own === undefined || !isGiven) return record;
     // As AWS names certificates.
     const certificateId = toHex(
-      this.#wiring.host.crypto.digest("SHA-256", own.credentials.certificates[0]!),
+      this.#wiring.host.crypto.digest("SHA-256", credentialsOf(own, "identity").certificates[0]!),
     );
     return { ...record, identity: { slot: "given", thingName: own.thingName, certificateId } };
   }
@@ -271,7 +275,7 @@ export class Provisioner {
   }
 
   get #enrolling(): Enrolling {
-    return this.#options.enrolling!;
+    return withDefaults(this.#options.enrolling!);
   }
 
   get #makesKeys(): boolean {
@@ -407,7 +411,10 @@ export class Provisioner {
     this.#wiring.publish(
       reportChannel,
       { certificateId: identity!.certificateId, retired },
-      () => this.event({ type: "reported" }),
+      () => {
+        this.event({ type: "reported" });
+        this.#settled();
+      },
       error => this.#wiring.emit({ type: "fault", error }),
     );
   }

@@ -89,6 +89,22 @@ test("a broker of MQTT 3.1.1 is found out, whether it says so or closes, and dia
   }
 });
 
+test("a broker of MQTT 5 only, which closed on two CONNECTs before, is not dialed with 3.1.1 for ever", async t => {
+  const { boot, clock, broker, seen } = world((packet, link) => {
+    if (packet.cmd !== "connect") return obliging(packet, link);
+    if (link.index < 2) link.close();
+    else if (packet.protocolVersion === 4) link.raw(Uint8Array.of(0x20, 2, 0, 1));
+    else obliging(packet, link);
+  });
+  boot();
+  await clock.run(120_000);
+  t.deepEqual(
+    broker.all("connect").map(each => each.protocolVersion),
+    [5, 5, 4, 5],
+  );
+  t.is(seen("online")[0]?.protocolVersion, 5);
+});
+
 test("a product that asks for one version gets that one or none", async t => {
   const { boot, clock, broker, seen } = world(old("returnCode"), {
     options: { mqtt: { protocolVersion: 5 } },

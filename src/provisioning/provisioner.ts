@@ -205,6 +205,7 @@ export class Provisioner {
       this.#store.readCredential(identity.slot);
     }
     if (enrollment === undefined || enrollment.state === "wanted") return record;
+    if (enrollment.state === "keyed" && !this.#makesKeys) return record;
     try {
       const { certificates } = this.#store.readCredential(enrollment.slot);
       if (enrollment.state === "keyed" || certificates.length > 0) return record;

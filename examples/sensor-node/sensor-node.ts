@@ -20,6 +20,7 @@ interface Place {
   readonly builtAt?: number;
   /** Asks for another certificate at this age. */
   readonly rotateAfterDays?: number;
+  readonly keepAliveSeconds?: number;
 }
 
 interface Claimed {
@@ -55,6 +56,7 @@ export function sensorNode(
     identity: identityOf(config),
     onStatus,
     ...(config.builtAt === undefined ? {} : { builtAt: config.builtAt }),
+    ...(config.keepAliveSeconds === undefined ? {} : { keepAliveSeconds: config.keepAliveSeconds }),
     ...(config.rotateAfterDays === undefined
       ? {}
       : { rotation: { afterDays: config.rotateAfterDays } }),

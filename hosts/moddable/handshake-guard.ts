@@ -51,9 +51,16 @@ export interface GuardOptions {
 }
 
 /** "cipher": ChangeCipherSpec is due; "finished": Finished is; "verdict": it has come, and is being looked at. */
-export type GuardPhase = "plain" | "cipher" | "finished" | "verdict" | "open";
+export type GuardPhase = "plain" | "cipher" | "finished" | "verdict";
 
-/** Every refusal is a TLSError; after one the connection is over. */
+/** What the records after the handshake may be. @throws TLSError */
+export function checkOpenRecord(type: number): void {
+  if (type !== recordType.applicationData && type !== recordType.alert) {
+    throw unexpected(`record ${type} after the handshake`);
+  }
+}
+
+/** Of one handshake, and not needed after it. Every refusal is a TLSError; after one the connection is over. */
 export class HandshakeGuard {
   readonly #options: GuardOptions;
   #phase: GuardPhase = "plain";
@@ -84,11 +91,9 @@ export class HandshakeGuard {
     return this.#isFragmentBound;
   }
 
-  /** Says that the server's Finished message was right: application data may come. */
-  open(): void {
-    if (this.#phase !== "verdict")
-      throw new TLSError("unexpectedMessage", "handshake out of order");
-    this.#phase = "open";
+  /** Whether Finished has come: when it is right as well, the handshake is over. */
+  get isComplete(): boolean {
+    return this.#phase === "verdict";
   }
 
   /**
@@ -117,11 +122,6 @@ export class HandshakeGuard {
         return undefined;
       case "verdict":
         throw unexpected(`record ${type} before the handshake is over`);
-      case "open":
-        if (type !== recordType.applicationData && type !== recordType.alert) {
-          throw unexpected(`record ${type} after the handshake`);
-        }
-        return undefined;
     }
   }
 

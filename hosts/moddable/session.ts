@@ -9,6 +9,7 @@ import { concat } from "../../src/util/bytes.js";
 import { ClientIdentity } from "./client-identity.js";
 import { keyArithmetic, NativeCrypto } from "./crypto.js";
 import {
+  checkOpenRecord,
   HandshakeGuard,
   messageType,
   namedCurve,
@@ -28,10 +29,11 @@ const fatal = 2;
 
 /** The client's half of one connection. Everything it throws ends the connection. */
 export class GuardedSession extends Session {
-  readonly #guard: HandshakeGuard;
   readonly #reader = new RecordReader();
-  readonly #client: ClientIdentity;
+  /** Holds the anchors and the client's key, kilobytes of them: kept only until the handshake is over. */
+  #parties: Parties | undefined;
   #isSealed = false;
+  #isFragmentBound = false;
 
   /**
    * @throws TLSError when there is no time to check dates at
@@ -49,18 +51,19 @@ export class GuardedSession extends Session {
       tls_max_fragment_length: fragmentBytes,
     });
     const { clientCertificates, clientKey } = secure;
-    this.#client = new ClientIdentity(clientCertificates, clientKey, keyArithmetic);
+    const client = new ClientIdentity(clientCertificates, clientKey, keyArithmetic);
     const { now } = secure;
     if (!Number.isFinite(now)) throw new TLSError("internalError", "no time to check dates at");
-    this.#guard = new HandshakeGuard({
+    const guard = new HandshakeGuard({
       protocols,
       fragmentBytes,
-      clientKey: this.#client.kind,
+      clientKey: client.kind,
       crypto: new NativeCrypto(),
       judge: chain => judgeServer({ chain, anchors: secure.trustAnchors, serverName, now }),
       clientRandom: () => new Uint8Array(this.clientRandom),
     });
-    this.certificateManager = new JudgedServer(this.#guard, this.#client);
+    this.#parties = new Parties(guard, client);
+    this.certificateManager = this.#parties;
     this.initiateHandshake();
   }
 
@@ -69,9 +72,11 @@ export class GuardedSession extends Session {
     return this.#isSealed;
   }
 
-  /** Says that the handshake is over: from here on only application data and alerts may come. */
+  /** Says that the server's Finished was right: from here on only application data and alerts may come. */
   open(): void {
-    this.#guard.open();
+    const guard = this.#parties?.guard;
+    if (!guard?.isComplete) throw new TLSError("unexpectedMessage", "handshake out of order");
+    this.#parties = undefined;
   }
 
   /** Writes an alert; what the peer makes of it is not waited for. */
@@ -90,19 +95,27 @@ export class GuardedSession extends Session {
     if (this.#isSealed && protocol !== SSLAlert) {
       throw new TLSError("unexpectedMessage", "another message instead of Finished");
     }
-    if (protocol === handshake.certificateVerify) this.#verifyCertificate(stream);
-    else super.doProtocol(stream, protocol, first, second);
+    if (protocol === handshake.certificateVerify && this.#parties !== undefined) {
+      this.#verifyCertificate(stream, this.#parties.client);
+    } else super.doProtocol(stream, protocol, first, second);
   }
 
   override readPacket(stream: SessionStream): Uint8Array | undefined {
     while (stream.readable > 0) {
-      const bound = this.#guard.isFragmentBound ? fragmentBytes : undefined;
+      const bound = this.#isFragmentBound ? fragmentBytes : undefined;
       const record = this.#reader.next(stream, this.#isSealed, bound);
       if (record === undefined) return undefined;
-      const messages = this.#guard.accept(record[0]!, record.subarray(headerBytes));
-      if (record[0] === recordType.changeCipherSpec) this.#isSealed = true;
+      const type = record[0]!;
+      const guard = this.#parties?.guard;
+      if (guard === undefined) {
+        checkOpenRecord(type);
+        return record;
+      }
+      const messages = guard.accept(type, record.subarray(headerBytes));
+      this.#isFragmentBound = guard.isFragmentBound;
+      if (type === recordType.changeCipherSpec) this.#isSealed = true;
       if (messages === undefined) return record;
-      for (const message of messages) this.#take(message);
+      for (const message of messages) this.#take(message, guard);
       // What the handshake has come to is answered before more is read.
       if (messages.length > 0) return undefined;
     }
@@ -110,39 +123,40 @@ export class GuardedSession extends Session {
   }
 
   /** The guard has verified the key exchange: the SDK gets its point, and the handshake's digest the message. */
-  #take(message: Uint8Array): void {
+  #take(message: Uint8Array, guard: HandshakeGuard): void {
     if (message[0] !== messageType.serverKeyExchange) {
       handshake.unpacketize(this, new SSLStream(message));
       return;
     }
-    const point = this.#guard.serverPoint!.slice();
+    const point = guard.serverPoint!.slice();
     this.dhparams = { named_curve: namedCurve, dh_Ys: point.buffer };
     for (const digest of Object.values(this.handshakeDigests)) digest.write(message);
   }
 
   /** Proves possession of the client's key. @see RFC 5246 7.4.8 */
-  #verifyCertificate(stream: SessionStream): void {
+  #verifyCertificate(stream: SessionStream, client: ClientIdentity): void {
     const digest = new Uint8Array(handshake.certificateVerify.calculateDigest(this));
-    const signature = this.#client.sign(digest);
-    const algorithm = signatureByKind[this.#client.kind ?? "ec"];
+    const signature = client.sign(digest);
+    const algorithm = signatureByKind[client.kind ?? "ec"];
     const head = Uint8Array.of(sha256, algorithm, signature.length >> 8, signature.length & 255);
     const body = concat([head, signature]);
     stream.write(handshake.packetize(this, certificateVerify, new SSLStream(body)));
   }
 }
 
-/** What the SDK's handshake asks about certificates; the guard has answered before it does. */
-class JudgedServer implements CertificateManager {
-  readonly #guard: HandshakeGuard;
-  readonly #client: ClientIdentity;
+/** The server as it is judged, and the client as it shows itself: what the SDK's handshake asks about certificates. */
+class Parties implements CertificateManager {
+  readonly guard: HandshakeGuard;
+  readonly client: ClientIdentity;
 
   constructor(guard: HandshakeGuard, client: ClientIdentity) {
-    this.#guard = guard;
-    this.#client = client;
+    this.guard = guard;
+    this.client = client;
   }
 
+  /** The guard has judged the chain before the SDK asks. */
   verify(): boolean {
-    return this.#guard.serverKey !== undefined;
+    return this.guard.serverKey !== undefined;
   }
 
   register(): void {
@@ -150,6 +164,6 @@ class JudgedServer implements CertificateManager {
   }
 
   findPreferredCert(): readonly Uint8Array[] {
-    return this.#client.certificates;
+    return this.client.certificates;
   }
 }

@@ -13,7 +13,8 @@ type State = "handshake" | "open" | "over";
 
 /** @see src/host.ts for the promises. What one of the callbacks has thrown goes to `onError` as it is. */
 export class TLSSocket implements TLSStream {
-  readonly #options: TLSSocketOptions;
+  /** Without keys and certificates, which nobody needs once the handshake is over. */
+  readonly #options: Omit<TLSSocketOptions, "secure">;
   readonly #session: GuardedSession;
   readonly #wire: Wire;
   readonly #inbox: Uint8Array[] = [];
@@ -25,14 +26,15 @@ export class TLSSocket implements TLSStream {
 
   /** @throws when an option is out of bounds or no socket is left */
   constructor(options: TLSSocketOptions) {
-    this.#options = options;
-    this.#session = new GuardedSession(options.secure, options.host);
-    this.#wire = new Wire(options, {
+    const { secure, ...kept } = options;
+    this.#options = kept;
+    this.#session = new GuardedSession(secure, kept.host);
+    this.#wire = new Wire(kept, {
       onReadable: () => this.#guarded(() => this.#pump()),
       onWritable: () => this.#guarded(() => this.#drained()),
       onError: () =>
         this.#guarded(() => {
-          const { address, port } = options;
+          const { address, port } = kept;
           const unreachable = `${address}:${port} cannot be reached`;
           const reason = this.#wire.isConnected ? "connection closed or reset" : unreachable;
           this.#end(new TLSError(undefined, reason));

@@ -24,7 +24,10 @@ export class Wire implements SessionStream {
   #free = 0;
   readable = 0;
 
-  constructor({ address, port }: TLSSocketOptions, callbacks: WireCallbacks) {
+  constructor(
+    { address, port }: Pick<TLSSocketOptions, "address" | "port">,
+    callbacks: WireCallbacks,
+  ) {
     this.#tcp = new TCP({
       address,
       port,

@@ -2,6 +2,7 @@
 import { randomBytes, sign } from "node:crypto";
 import test from "ava";
 import {
+  checkOpenRecord,
   type GuardOptions,
   HandshakeGuard,
   recordType,
@@ -90,8 +91,7 @@ test("a whole handshake passes, with and without a certificate request", t => {
     feed(guard, hello(), chain, exchange(), ...asked, done);
     guard.accept(recordType.changeCipherSpec, Uint8Array.of(1));
     guard.accept(recordType.handshake, new Uint8Array(40));
-    guard.open();
-    t.notThrows(() => guard.accept(recordType.applicationData, new Uint8Array(30)));
+    t.true(guard.isComplete);
     t.is(guard.serverKey, ecKey);
     t.deepEqual(guard.serverPoint, point);
   }
@@ -146,13 +146,15 @@ test("application data before Finished", refused, "unexpectedMessage", () => {
   guard.accept(recordType.changeCipherSpec, Uint8Array.of(1));
   guard.accept(recordType.applicationData, new Uint8Array(30));
 });
-test("a handshake after the handshake", refused, "unexpectedMessage", () => {
-  const guard = guardWith();
-  feed(guard, hello(), chain, exchange(), done);
-  guard.accept(recordType.changeCipherSpec, Uint8Array.of(1));
-  guard.accept(recordType.handshake, new Uint8Array(40));
-  guard.open();
-  guard.accept(recordType.handshake, new Uint8Array(40));
+test("a handshake after the handshake", refused, "unexpectedMessage", () =>
+  checkOpenRecord(recordType.handshake),
+);
+test("another cipher after the handshake", refused, "unexpectedMessage", () =>
+  checkOpenRecord(recordType.changeCipherSpec),
+);
+test("after the handshake come application data and alerts", t => {
+  t.notThrows(() => checkOpenRecord(recordType.applicationData));
+  t.notThrows(() => checkOpenRecord(recordType.alert));
 });
 
 /** As far as ChangeCipherSpec, then one record more each. */
@@ -164,7 +166,10 @@ function finish(...records: readonly (readonly [type: number, byteLength: number
   return guard;
 }
 const { applicationData, handshake } = recordType;
-test("an end without Finished", refused, "unexpectedMessage", () => finish().open());
+test("a handshake is not complete without Finished", t => {
+  t.false(finish().isComplete);
+  t.true(finish([handshake, 40]).isComplete);
+});
 test("Finished twice", refused, "unexpectedMessage", () =>
   finish([handshake, 40], [handshake, 40]),
 );

@@ -127,8 +127,9 @@ export const flows: readonly Flow[] = [
     again: async unit => {
       const { identity, enrollment } = unit.record;
       const { certificates } = unit.site.cloud;
-      const isRevoked = certificates.get(identity!.certificateId)?.status === "REVOKED";
-      if (isRevoked && enrollment === undefined) await asksAgain(unit);
+      if (identity === undefined || enrollment !== undefined) return;
+      const isRevoked = certificates.get(identity.certificateId)?.status === "REVOKED";
+      if (isRevoked) await asksAgain(unit);
     },
     changes: true,
   },

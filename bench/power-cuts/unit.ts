@@ -126,6 +126,7 @@ export class Unit {
   #device: Device | undefined;
   #bootEvent = 0;
   #givenId: string | undefined;
+  #rest = { at: "", is: false };
 
   constructor(site: Site, engine: Engine, serial: string) {
     this.site = site;
@@ -165,6 +166,7 @@ export class Unit {
 
   async boot(power = new Power()): Promise<void> {
     this.#power = power;
+    this.#rest = { at: "", is: false };
     this.#bootEvent = this.site.events.length;
     const { clock } = this.site;
     const host = virtualHost({
@@ -268,8 +270,14 @@ export class Unit {
     return false;
   }
 
-  /** Online, and nothing about its identity is under way. */
+  /** Online, and nothing about its identity is under way. Looked at anew when the cloud saw something or the flash changed. */
   get isAtRest(): boolean {
+    const at = `${this.site.events.length} ${this.#power.operations}`;
+    if (this.#rest.at !== at) this.#rest = { at, is: this.#findRest() };
+    return this.#rest.is;
+  }
+
+  #findRest(): boolean {
     if (!this.isOnline) return false;
     const { enrollment, retired } = this.record;
     return enrollment === undefined && retired === undefined;

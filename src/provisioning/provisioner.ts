@@ -367,14 +367,25 @@ export class Provisioner {
   }
 
   #keepConfiguration(configuration: ReadonlyMap<string, string>): void {
-    const bytes = toUtf8(writeJson(Object.fromEntries(configuration)));
+    // Written member by member: on XS each name would stay for ever as a property's.
+    const members = [...configuration].map(
+      ([name, value]) => `${writeJson(name)}:${writeJson(value)}`,
+    );
+    const bytes = toUtf8(`{${members.join(",")}}`);
     if (bytes.length > limits.configurationBytes) {
       const message = `deviceConfiguration of ${bytes.length} bytes, at most ${limits.configurationBytes} are kept`;
       this.#wiring.emit({ type: "fault", error: new AgentError("provisioning/response", message) });
       return;
     }
-    writePair(this.#wiring.store, configurationKey, bytes);
+    if (!this.#isKept(configuration)) writePair(this.#wiring.store, configurationKey, bytes);
     this.#configuration = configuration;
+  }
+
+  /** What has not changed is not written again. */
+  #isKept(configuration: ReadonlyMap<string, string>): boolean {
+    const kept = this.configuration;
+    if (kept.size !== configuration.size) return false;
+    return [...configuration].every(([name, value]) => kept.get(name) === value);
   }
 
   #readConfiguration(): ReadonlyMap<string, string> {

@@ -43,7 +43,7 @@ export function nesting(bytes: Uint8Array, limit: number): number {
   return deepest;
 }
 
-/** Never throws, whatever the bytes. */
+/** Never throws, whatever the bytes. Of a name given twice the last counts, as in AWS's own parser (assumed). */
 export function parseJson(bytes: Uint8Array, depthLimit: number): JsonResult {
   if (nesting(bytes, depthLimit) > depthLimit) return { ok: false, fault: "too-deep" };
   let text: string;
@@ -52,11 +52,25 @@ export function parseJson(bytes: Uint8Array, depthLimit: number): JsonResult {
   } catch {
     return { ok: false, fault: "not-utf-8" };
   }
+  let value: Json;
   try {
-    return { ok: true, value: withoutPrototypes(JSON.parse(text) as Json) };
+    value = JSON.parse(text) as Json;
   } catch {
     return { ok: false, fault: "not-json" };
   }
+  if (!isKeepable(value)) return { ok: false, fault: "not-json" };
+  return { ok: true, value: withoutPrototypes(value) };
+}
+
+const loneSurrogate = /\p{Surrogate}/u;
+
+/** Assumed: what cannot be said again counts as no JSON: 1e400, and text that has no UTF-8 form. */
+function isKeepable(value: Json): boolean {
+  if (typeof value === "number") return Number.isFinite(value);
+  if (typeof value === "string") return !loneSurrogate.test(value);
+  if (Array.isArray(value)) return value.every(isKeepable);
+  if (!isObject(value)) return true;
+  return Object.entries(value).every(([name, member]) => isKeepable(name) && isKeepable(member));
 }
 
 /** A deep copy; the depth was checked before. */

@@ -81,13 +81,31 @@ export const provisioningLimits = Object.freeze({
 export const shadowLimits = Object.freeze({
   /** Serialized bytes of desired plus reported (quota page: 8 KB default). */
   documentBytes: 8192,
-  /** Levels with `desired`/`reported` as the first; the error text says 6. */
-  depth: 6,
+  /**
+   * Levels of objects and arrays in desired or reported, that object itself the first; scalars count nothing.
+   * The quota page says 8, the error text 6: as with packets the quota page is followed, the text is left as it is.
+   */
+  depth: 8,
   clientTokenBytes: 64,
+  /** Requests by one thing's shadows per second (quota page); those of the owner by `Cloud` are not counted. */
+  requestsPerSecond: 20,
   /** A deleted shadow's version is remembered for 48 hours. */
   deletionMemoryMs: 172_800_000,
   /** Assumed: brackets nested deeper than this are refused before the JSON is read at all. */
   jsonDepth: 64,
-  /** Assumed: shadows in the store. */
+  /** Assumed: shadows in the store; another one is refused with 500. */
   shadows: 100_000,
+});
+
+export type ShadowLimits = { readonly [K in keyof typeof shadowLimits]: number };
+
+export const restLimits = Object.freeze({
+  /** Assumed: bytes of a request's body; a payload of 128 KB fits, more is answered 413. */
+  bodyBytes: 131_072,
+  /** Named shadows per page (botocore model: 1 to 100). */
+  pageSizeMax: 100,
+  /** Assumed: names in a page when the request does not say. */
+  pageSize: 25,
+  /** Assumed: a request has to be there in full by then. */
+  requestMs: 30_000,
 });

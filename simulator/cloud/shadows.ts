@@ -1,11 +1,12 @@
 // The Device Shadow service: requests on `$aws/things/{thing}/shadow/...`, answers as broker messages.
-// Merge and delta are in shadow-document, checks in shadow-request.
+// Merge and delta are in shadow-document, checks in shadow-request,
+// what is kept in shadow-records.
 
-import * as v from "valibot";
 import type { Clock } from "./environment.js";
 import { CloudError } from "./errors.js";
 import { type Json, type JsonObject, newObject, withoutPrototypes } from "./json.js";
-import { shadowLimits } from "./limits.js";
+import { type ShadowLimits, shadowLimits } from "./limits.js";
+import { RequestRate } from "./request-rate.js";
 import {
   deltaOf,
   mergeState,
@@ -15,34 +16,20 @@ import {
   sizeOf,
   stampOf,
 } from "./shadow-document.js";
+import { ShadowRecords, shadowKey } from "./shadow-records.js";
 import {
+  noSuchShadow,
   parseQuery,
   parseUpdate,
   type ShadowError,
+  type ShadowErrorName,
   shadowErrors,
   stateError,
   type UpdateRequest,
 } from "./shadow-request.js";
 import type { Store } from "./store.js";
 
-const jsonObject = v.custom<JsonObject>(
-  value => typeof value === "object" && value !== null && !Array.isArray(value),
-  "Expected an object",
-);
-const section = v.object({ state: jsonObject, metadata: jsonObject });
-const shadowSchema = v.object({
-  version: v.pipe(v.number(), v.integer(), v.minValue(1)),
-  sections: v.object({
-    desired: v.exactOptional(section),
-    reported: v.exactOptional(section),
-  }),
-  /** Epoch milliseconds; such a record only remembers the version. */
-  deletedAt: v.exactOptional(v.number()),
-});
-type ShadowRecord = v.InferOutput<typeof shadowSchema>;
-
-/** Kinds of record that shadows keep in the store. */
-export const shadowSchemas = { shadow: shadowSchema } as const;
+export { shadowSchemas } from "./shadow-records.js";
 
 export interface ShadowChange {
   readonly thing: string;
@@ -57,31 +44,57 @@ export interface ShadowChange {
 export interface ShadowsOptions {
   readonly store: Store;
   readonly clock: Clock;
+  readonly limits?: Partial<ShadowLimits>;
+  /** Absent: a registered thing is not required (conflict 38 of the sources). Others get 404. */
+  hasThing?(thing: string): boolean;
   publish(topic: string, payload: Uint8Array): void;
   onChange(change: ShadowChange): void;
 }
+
+export type ShadowOperation = "get" | "update" | "delete";
+
+/** What a request is answered with; an error is a document too, and the token of the request is in either. */
+export type ShadowAnswer = { readonly document: JsonObject } & (
+  | { readonly ok: true }
+  | { readonly ok: false; readonly error: ShadowError }
+);
 
 interface Address {
   readonly thing: string;
   readonly name: string | undefined;
   readonly prefix: string;
-  /** As the 404 message names it. */
   readonly key: string;
 }
 
-type Operation = "get" | "update" | "delete";
-type Answer = JsonObject | ShadowError;
+type Outcome = JsonObject | ShadowError;
 
-const topicPattern =
-  /^\$aws\/things\/([a-zA-Z0-9:_-]{1,128})\/shadow(?:\/name\/([$a-zA-Z0-9:_-]{1,64}))?\/(get|update|delete)$/;
+const thingPattern = "[a-zA-Z0-9:_-]{1,128}";
+const namePattern = "[$a-zA-Z0-9:_-]{1,64}";
+const topicPattern = new RegExp(
+  `^\\$aws/things/(${thingPattern})/shadow(?:/name/(${namePattern}))?/(get|update|delete)$`,
+);
+const isThing = new RegExp(`^${thingPattern}$`);
+const isName = new RegExp(`^${namePattern}$`);
+
+export function isThingName(text: string): boolean {
+  return isThing.test(text);
+}
+
+export function isShadowName(text: string): boolean {
+  return isName.test(text);
+}
 
 function addressOf(thing: string, name: string | undefined): Address {
   const prefix = `$aws/things/${thing}/shadow${name === undefined ? "" : `/name/${name}`}`;
-  return { thing, name, prefix, key: name === undefined ? thing : `${thing}~${name}` };
+  return { thing, name, prefix, key: shadowKey(thing, name) };
 }
 
-function isError(answer: Answer): answer is ShadowError {
-  return "code" in answer;
+function isError(outcome: Outcome): outcome is ShadowError {
+  return "code" in outcome;
+}
+
+function withToken(body: JsonObject, clientToken: string | undefined): JsonObject {
+  return clientToken === undefined ? body : { ...body, clientToken };
 }
 
 /** The states of both sections; absent ones are absent. */
@@ -100,14 +113,18 @@ function documentOf({ sections, version }: Shadow): JsonObject {
 
 export class Shadows {
   readonly #options: ShadowsOptions;
-  readonly #records: Map<string, ShadowRecord>;
+  readonly #limits: ShadowLimits;
+  readonly #records: ShadowRecords;
+  readonly #rate: RequestRate;
+  #fault: ShadowError | undefined;
 
   constructor(options: ShadowsOptions) {
     this.#options = options;
-    this.#records = new Map(options.store.list("shadow", shadowSchema));
+    this.#limits = { ...shadowLimits, ...options.limits };
+    this.#records = new ShadowRecords(options.store, options.clock, this.#limits);
+    this.#rate = new RequestRate(this.#limits.requestsPerSecond);
   }
 
-  /** Whether this is a request topic; a registered thing is not required (conflict 38 of the sources). */
   static isRequest(topic: string): boolean {
     return topicPattern.test(topic);
   }
@@ -117,131 +134,152 @@ export class Shadows {
     const [, thing, name, operation] = topicPattern.exec(topic) ?? [];
     if (thing === undefined) return;
     const address = addressOf(thing, name);
-    if (operation === "update") this.#handleUpdate(address, payload);
-    else this.#handleQuery(address, operation === "get" ? "get" : "delete", payload);
+    const answer = this.#perform(operation as ShadowOperation, address, payload);
+    if (answer.ok && operation !== "get") return; // said with the change
+    const outcome = answer.ok ? "accepted" : "rejected";
+    this.#send(`${address.prefix}/${operation}/${outcome}`, answer.document);
   }
 
-  /** The classic shadow as GET answers it; undefined when there is none. */
-  read(thing: string): JsonObject | undefined {
-    const answer = this.#get(addressOf(thing, undefined));
-    return isError(answer) ? undefined : answer;
+  /**
+   * Answers a request that came over REST; who listens on MQTT hears of a change as if it had come there, and
+   * nothing of a failure. Assumed for `accepted` and `documents`: the guide names `delta` only.
+   */
+  request(
+    operation: ShadowOperation,
+    thing: string,
+    name: string | undefined,
+    payload: Uint8Array,
+  ): ShadowAnswer {
+    return this.#perform(operation, addressOf(thing, name), payload);
   }
 
-  /** A REST-like update of desired; emits the same messages (assumed: accepted and documents too). */
-  updateDesired(thing: string, desired: JsonObject): number {
-    const request = newObject();
-    request.desired = withoutPrototypes(desired);
-    const address = addressOf(thing, undefined);
+  /** Names of a thing's named shadows; empty for a thing nobody knows. */
+  names(thing: string): readonly string[] {
+    return this.#records.names(thing);
+  }
+
+  /** From now on every request is answered with this error; undefined ends it. For trying devices. */
+  fail(name: ShadowErrorName | undefined): void {
+    this.#fault = name === undefined ? undefined : shadowErrors[name];
+  }
+
+  /** A shadow as GET answers it; undefined when there is none. */
+  read(thing: string, name?: string): JsonObject | undefined {
+    const outcome = this.#get(addressOf(thing, name));
+    return isError(outcome) ? undefined : outcome;
+  }
+
+  /** The owner's update of desired: neither throttled nor failed on purpose. */
+  updateDesired(thing: string, desired: JsonObject, name?: string): number {
+    const state = newObject();
+    state.desired = withoutPrototypes(desired);
+    const address = addressOf(thing, name);
     const error = topicPattern.test(`${address.prefix}/update`)
-      ? stateError(request)
+      ? stateError(state, this.#limits, name)
       : { code: 400, message: "Invalid thing name" };
-    const answer =
-      error ?? this.#update(address, { state: request, version: undefined }, undefined);
-    if (isError(answer)) {
-      const message = `The shadow of ${thing} was not updated: ${answer.message}.`;
+    const outcome = error ?? this.#update(address, { state, version: undefined }, undefined);
+    if (isError(outcome)) {
+      const message = `The shadow of ${thing} was not updated: ${outcome.message}.`;
       throw new CloudError("cloud/shadow-rejected", message);
     }
-    return answer.version as number;
+    return outcome.version as number;
   }
 
-  #handleUpdate(address: Address, payload: Uint8Array): void {
-    const parsed = parseUpdate(payload);
+  /** Changes and says so; an answer that changed nothing is for the caller to say. */
+  #perform(operation: ShadowOperation, address: Address, payload: Uint8Array): ShadowAnswer {
+    const parsed =
+      operation === "update"
+        ? parseUpdate(payload, this.#limits, address.name)
+        : parseQuery(payload, this.#limits);
     const { clientToken } = parsed;
-    const answer = parsed.ok ? this.#update(address, parsed.request, clientToken) : parsed.error;
-    if (isError(answer)) this.#reject(address, "update", answer, clientToken);
+    const refusal = this.#refusal(address) ?? (parsed.ok ? undefined : parsed.error);
+    const outcome = refusal ?? this.#operate(operation, address, parsed.request, clientToken);
+    if (!isError(outcome)) return { ok: true, document: withToken(outcome, clientToken) };
+    const { code, message } = outcome;
+    const body = { code, message, timestamp: this.#seconds() };
+    return { ok: false, error: outcome, document: withToken(body, clientToken) };
   }
 
-  #handleQuery(address: Address, operation: "get" | "delete", payload: Uint8Array): void {
-    const parsed = parseQuery(payload);
-    const { clientToken } = parsed;
-    if (!parsed.ok) return this.#reject(address, operation, parsed.error, clientToken);
-    const answer = operation === "get" ? this.#get(address) : this.#delete(address);
-    if (isError(answer)) this.#reject(address, operation, answer, clientToken);
-    else this.#send(`${address.prefix}/${operation}/accepted`, answer, clientToken);
+  #refusal({ thing }: Address): ShadowError | undefined {
+    if (this.#fault !== undefined) return this.#fault;
+    if (!this.#rate.admits(thing, this.#options.clock.now())) return shadowErrors.tooManyRequests;
+    const isKnown = this.#options.hasThing?.(thing) ?? true;
+    return isKnown ? undefined : shadowErrors.thingNotFound;
   }
 
-  #get(address: Address): Answer {
-    const shadow = this.#find(address);
-    if (shadow === undefined) return this.#missing(address);
+  #operate(
+    operation: ShadowOperation,
+    address: Address,
+    request: UpdateRequest | undefined,
+    clientToken: string | undefined,
+  ): Outcome {
+    if (request !== undefined) return this.#update(address, request, clientToken);
+    return operation === "get" ? this.#get(address) : this.#delete(address, clientToken);
+  }
+
+  #get(address: Address): Outcome {
+    const shadow = this.#records.find(address.key);
+    if (shadow === undefined) return noSuchShadow(address.key);
     const document = documentOf(shadow);
     const delta = deltaOf(shadow.sections);
     if (delta !== undefined) (document.state as JsonObject).delta = delta.state;
     return { ...document, timestamp: this.#seconds() };
   }
 
-  /** The deleted version is remembered, so that a new shadow continues after it (conflict 10: prev + 1). */
-  #delete(address: Address): Answer {
-    const shadow = this.#find(address);
-    if (shadow === undefined) return this.#missing(address);
+  /** Conflict 10 of the sources: the answer has the next version, a new shadow the one after it. */
+  #delete(address: Address, clientToken: string | undefined): Outcome {
+    const shadow = this.#records.find(address.key);
+    if (shadow === undefined) return noSuchShadow(address.key);
     const version = shadow.version + 1;
-    this.#put(address, { version, sections: {}, deletedAt: this.#options.clock.now() });
+    this.#records.delete(address.key, version);
+    const accepted = { version, timestamp: this.#seconds() };
+    this.#send(`${address.prefix}/delete/accepted`, withToken(accepted, clientToken));
     this.#changed(address, { version, sections: {} }, undefined);
-    return { version, timestamp: this.#seconds() };
+    return accepted;
   }
 
-  /** Emits delta, documents and accepted, in gg-shadow's order, when the answer is no error. */
-  #update(address: Address, request: UpdateRequest, clientToken: string | undefined): Answer {
-    const previous = this.#find(address);
-    const conflict = this.#conflict(address, previous, request.version);
+  /** Emits delta, documents and accepted, in gg-shadow's order, when the outcome is no error. */
+  #update(address: Address, request: UpdateRequest, clientToken: string | undefined): Outcome {
+    const { prefix, key } = address;
+    const previous = this.#records.find(key);
+    const conflict = this.#conflict(key, previous, request.version);
     if (conflict !== undefined) return conflict;
     const timestamp = this.#seconds();
     const sections = mergeState(previous?.sections ?? {}, request.state, timestamp);
-    if (sizeOf(sections) > shadowLimits.documentBytes) return shadowErrors.tooLarge;
-    const version = (previous?.version ?? this.#lastVersion(address)) + 1;
+    if (sizeOf(sections) > this.#limits.documentBytes) return shadowErrors.tooLarge;
+    const version = (previous?.version ?? this.#records.lastVersion(key)) + 1;
     const current = { version, sections };
-    this.#put(address, current);
+    this.#records.put(key, current);
     const delta = deltaOf(sections);
-    const { prefix } = address;
     if (delta !== undefined) {
-      this.#send(`${prefix}/update/delta`, { version, timestamp, ...delta }, clientToken);
+      const body = { version, timestamp, ...delta };
+      this.#send(`${prefix}/update/delta`, withToken(body, clientToken));
     }
     const documents = {
       previous: previous === undefined ? null : documentOf(previous),
       current: documentOf(current),
       timestamp,
     };
-    this.#send(`${prefix}/update/documents`, documents, clientToken);
+    this.#send(`${prefix}/update/documents`, withToken(documents, clientToken));
     const accepted = acceptedOf(request, version, timestamp);
-    this.#send(`${prefix}/update/accepted`, accepted, clientToken);
+    this.#send(`${prefix}/update/accepted`, withToken(accepted, clientToken));
     this.#changed(address, current, delta?.state);
     return accepted;
   }
 
   /** For a missing shadow (conflict 12): no version, 1, or the deleted one. */
   #conflict(
-    address: Address,
+    key: string,
     previous: Shadow | undefined,
     version: number | undefined,
   ): ShadowError | undefined {
-    if (previous === undefined && this.#isFull(address)) return shadowErrors.internal;
+    if (previous === undefined && !this.#records.hasRoom(key)) return shadowErrors.internal;
     if (version === undefined) return undefined;
     if (previous !== undefined) {
       return version === previous.version ? undefined : shadowErrors.versionConflict;
     }
-    const isFirst = version === 1 || version === this.#lastVersion(address);
+    const isFirst = version === 1 || version === this.#records.lastVersion(key);
     return isFirst ? undefined : shadowErrors.versionConflict;
-  }
-
-  #isFull(address: Address): boolean {
-    return this.#records.size >= shadowLimits.shadows && !this.#records.has(address.key);
-  }
-
-  #find(address: Address): ShadowRecord | undefined {
-    const record = this.#records.get(address.key);
-    return record?.deletedAt === undefined ? record : undefined;
-  }
-
-  /** 0, or the version of a shadow deleted less than 48 hours ago. */
-  #lastVersion(address: Address): number {
-    const record = this.#records.get(address.key);
-    if (record?.deletedAt === undefined) return 0;
-    const age = this.#options.clock.now() - record.deletedAt;
-    return age < shadowLimits.deletionMemoryMs ? record.version : 0;
-  }
-
-  #put(address: Address, record: ShadowRecord): void {
-    this.#records.set(address.key, record);
-    this.#options.store.put("shadow", address.key, record);
   }
 
   #changed({ thing, name }: Address, shadow: Shadow, delta: JsonObject | undefined): void {
@@ -251,19 +289,8 @@ export class Shadows {
     this.#options.onChange({ thing, name, version, desired, reported, delta });
   }
 
-  #missing(address: Address): ShadowError {
-    return { code: 404, message: `No shadow exists with name: '${address.key}'` };
-  }
-
-  #reject(address: Address, operation: Operation, error: ShadowError, token?: string): void {
-    const { code, message } = error;
-    const body = { code, message, timestamp: this.#seconds() };
-    this.#send(`${address.prefix}/${operation}/rejected`, body, token);
-  }
-
-  #send(topic: string, body: Record<string, Json>, clientToken: string | undefined): void {
-    const document = clientToken === undefined ? body : { ...body, clientToken };
-    this.#options.publish(topic, Buffer.from(JSON.stringify(document)));
+  #send(topic: string, body: JsonObject): void {
+    this.#options.publish(topic, Buffer.from(JSON.stringify(body)));
   }
 
   #seconds(): number {

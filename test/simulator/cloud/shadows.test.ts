@@ -1,308 +1,9 @@
-import test, { type ExecutionContext } from "ava";
-import fc from "fast-check";
-import {
-  type Json,
-  type JsonObject,
-  nesting,
-  parseJson,
-  withoutPrototypes,
-} from "../../../simulator/cloud/json.js";
-import {
-  deltaOf,
-  mergeState,
-  type Sections,
-  type StatePatch,
-} from "../../../simulator/cloud/shadow-document.js";
-import { type ShadowChange, Shadows } from "../../../simulator/cloud/shadows.js";
-import { Store } from "../../../simulator/cloud/store.js";
-import { VirtualTime } from "./harness.js";
-
-const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value) ?? "null");
-const object = (value: unknown): JsonObject => withoutPrototypes(value as Json) as JsonObject;
-
-function sectionsOf(state: { desired?: unknown; reported?: unknown }): Sections {
-  return mergeState({}, object(state) as StatePatch, 1);
-}
-
-function statesOf(sections: Sections): unknown {
-  return plain({ desired: sections.desired?.state, reported: sections.reported?.state });
-}
-
-const merges = test.macro({
-  exec: (t: ExecutionContext, _row: string, before: object, patch: unknown, after: object) => {
-    const merged = mergeState(sectionsOf(before), patch === null ? null : object(patch), 2);
-    t.deepEqual(statesOf(merged), after);
-  },
-  title: (_, row) => `merge: ${row}`,
-});
-
-const ab = { desired: { a: 1, b: { c: 2, d: 3 } } };
-test(
-  merges,
-  "1, a key that is absent stays",
-  ab,
-  { desired: { a: 5 } },
-  { desired: { a: 5, b: { c: 2, d: 3 } } },
-);
-test(
-  merges,
-  "2, null removes a key",
-  ab,
-  { desired: { a: null } },
-  { desired: { b: { c: 2, d: 3 } } },
-);
-test(merges, "2, null for a key that is not there is no error", ab, { desired: { z: null } }, ab);
-test(
-  merges,
-  "3, a null section is removed",
-  { ...ab, reported: { a: 1 } },
-  { desired: null },
-  { reported: { a: 1 } },
-);
-test(merges, "4, a null state removes both", { ...ab, reported: { a: 1 } }, null, {});
-test(
-  merges,
-  "5, an object merges into an object",
-  ab,
-  { desired: { b: { c: 9, e: 1 } } },
-  { desired: { a: 1, b: { c: 9, d: 3, e: 1 } } },
-);
-test(
-  merges,
-  "6, an object replaces a scalar",
-  ab,
-  { desired: { a: { x: 1 } } },
-  { desired: { a: { x: 1 }, b: { c: 2, d: 3 } } },
-);
-test(
-  merges,
-  "6, a scalar replaces an object",
-  ab,
-  { desired: { b: 1 } },
-  { desired: { a: 1, b: 1 } },
-);
-test(
-  merges,
-  "6, an object replaces an array",
-  { desired: { a: [1] } },
-  { desired: { a: { x: 1 } } },
-  { desired: { a: { x: 1 } } },
-);
-test(
-  merges,
-  "7, an array is replaced whole",
-  { desired: { a: [1, 2, 3] } },
-  { desired: { a: [9] } },
-  { desired: { a: [9] } },
-);
-test(
-  merges,
-  "9, nulls inside a new object are dropped",
-  {},
-  { desired: { a: { b: null, c: { d: null, e: 1 } } } },
-  { desired: { a: { c: { e: 1 } } } },
-);
-test(
-  merges,
-  "9, a new object that held only nulls is not stored",
-  ab,
-  { desired: { n: { b: { c: null } } } },
-  ab,
-);
-test(
-  merges,
-  "10, an explicitly empty new object is stored",
-  {},
-  { desired: { a: {} } },
-  { desired: { a: {} } },
-);
-test(
-  merges,
-  "11, an empty object replaces a scalar",
-  ab,
-  { desired: { a: {} } },
-  { desired: { a: {}, b: { c: 2, d: 3 } } },
-);
-test(
-  merges,
-  "12, a nested object emptied by deletions stays",
-  ab,
-  { desired: { b: { c: null, d: null } } },
-  { desired: { a: 1, b: {} } },
-);
-test(
-  merges,
-  "12, a section emptied by deletions disappears",
-  { desired: { a: 1 } },
-  { desired: { a: null } },
-  {},
-);
-test(merges, "13, an empty section changes nothing", ab, { desired: {} }, ab);
-test(merges, "13, an empty section does not appear", {}, { reported: {} }, {});
-
-const differs = test.macro({
-  exec: (t: ExecutionContext, _row: string, state: object, delta: object | undefined) => {
-    t.deepEqual(plain(deltaOf(sectionsOf(state))?.state), plain(delta));
-  },
-  title: (_, row) => `delta: ${row}`,
-});
-
-test(differs, "a flipped boolean", { desired: { k: true }, reported: { k: false } }, { k: true });
-test(
-  differs,
-  "reported holds more, values equal",
-  { desired: { k: 1 }, reported: { k: 1, l: 2 } },
-  undefined,
-);
-test(differs, "reported only", { reported: { k: 1 } }, undefined);
-test(differs, "no reported section", { desired: { k: 1, o: { p: 2 } } }, { k: 1, o: { p: 2 } });
-test(differs, "an unrelated reported key", { desired: { k: 1 }, reported: { z: 1 } }, { k: 1 });
-test(
-  differs,
-  "a shorter list",
-  { desired: { l: [1, 2] }, reported: { l: [1, 2, 3] } },
-  { l: [1, 2] },
-);
-test(
-  differs,
-  "a longer list",
-  { desired: { l: [1, 2, 3] }, reported: { l: [1, 2] } },
-  { l: [1, 2, 3] },
-);
-test(
-  differs,
-  "a list of lists",
-  { desired: { l: [[1], [2]] }, reported: { l: [[1], [3]] } },
-  { l: [[1], [2]] },
-);
-test(
-  differs,
-  "an equal list of objects in another key order",
-  { desired: { l: [{ a: 1, b: 2 }] }, reported: { l: [{ b: 2, a: 1 }] } },
-  undefined,
-);
-test(
-  differs,
-  "a list inside an object",
-  { desired: { o: { l: [1], m: 1 } }, reported: { o: { l: [2], m: 1 } } },
-  { o: { l: [1] } },
-);
-test(
-  differs,
-  "one leaf of a nested object",
-  { desired: { o: { p: { q: 1, r: 2 } } }, reported: { o: { p: { q: 1, r: 3 } } } },
-  { o: { p: { r: 2 } } },
-);
-test(
-  differs,
-  "only the missing branch",
-  { desired: { o: { a: { x: 1 }, b: { y: 2 } } }, reported: { o: { a: { x: 1 } } } },
-  { o: { b: { y: 2 } } },
-);
-test(differs, "an empty object and no reported section", { desired: { k: {} } }, { k: {} });
-test(
-  differs,
-  "a strict subset of the reported object",
-  { desired: { o: { a: 1 } }, reported: { o: { a: 1, b: 2 } } },
-  undefined,
-);
-test(
-  differs,
-  "an object against a scalar",
-  { desired: { o: { a: 1 } }, reported: { o: 1 } },
-  { o: { a: 1 } },
-);
-test(
-  differs,
-  "numbers compare by value",
-  { desired: { n: 1 }, reported: { n: JSON.parse("1.0") } },
-  undefined,
-);
-
-test("delta carries the timestamps of desired", t => {
-  const before = mergeState({}, object({ desired: { a: 1, b: { c: 1 } } }), 10);
-  const after = mergeState(before, object({ desired: { b: { c: 1 } }, reported: { a: 0 } }), 20);
-  t.deepEqual(plain(deltaOf(after)?.metadata), {
-    a: { timestamp: 10 },
-    b: { c: { timestamp: 20 } },
-  });
-});
-
-test("metadata of an array is an array of leaves", t => {
-  const { desired } = mergeState({}, object({ desired: { l: [1, { a: 2 }] } }), 3);
-  t.deepEqual(plain(desired?.metadata), { l: [{ timestamp: 3 }, { a: { timestamp: 3 } }] });
-});
-
-test("reporting all that is desired always ends the delta", t => {
-  const value = fc.letrec<{ tree: unknown }>(tie => ({
-    tree: fc.oneof(
-      { maxDepth: 3 },
-      fc.integer(),
-      fc.boolean(),
-      fc.string(),
-      fc.array(fc.integer(), { maxLength: 3 }),
-      fc.dictionary(fc.string(), tie("tree"), { maxKeys: 3 }),
-    ),
-  })).tree;
-  t.notThrows(() =>
-    fc.assert(
-      fc.property(fc.dictionary(fc.string(), value, { maxKeys: 4 }), desired => {
-        const merged = sectionsOf({ desired, reported: desired });
-        return deltaOf(merged) === undefined;
-      }),
-    ),
-  );
-});
-
-test("__proto__ is a name like any other", t => {
-  const patch = parseJson(
-    Buffer.from('{"desired":{"__proto__":{"evil":1},"a":{"__proto__":2}}}'),
-    9,
-  );
-  const merged = mergeState({}, (patch.ok ? patch.value : null) as StatePatch, 1);
-  t.is(JSON.stringify(merged.desired?.state), '{"__proto__":{"evil":1},"a":{"__proto__":2}}');
-  t.is(({} as { evil?: number }).evil, undefined);
-});
-
-test("nesting counts brackets outside strings only", t => {
-  t.is(nesting(Buffer.from('{"a":"[[[{{{\\"[["}'), 99), 1);
-  t.is(nesting(Buffer.from("[[1],[[2]]]"), 99), 3);
-  t.is(nesting(Buffer.from("[".repeat(100_000)), 64), 65);
-});
-
-interface Rig {
-  readonly time: VirtualTime;
-  readonly sent: { topic: string; body: Record<string, unknown> }[];
-  readonly changes: ShadowChange[];
-  /** Sends a request and returns what was published. */
-  ask(operation: string, body: unknown): { topic: string; body: Record<string, unknown> }[];
-}
-
-const prefix = "$aws/things/node-1/shadow";
-
-async function rig(at = prefix): Promise<Rig> {
-  const time = new VirtualTime();
-  const sent: Rig["sent"] = [];
-  const changes: ShadowChange[] = [];
-  const store = await Store.open({ schemas: {}, onFailure: () => undefined });
-  const shadows = new Shadows({
-    store,
-    clock: time,
-    publish: (topic, payload) =>
-      sent.push({
-        topic: topic.slice(at.length + 1),
-        body: JSON.parse(Buffer.from(payload).toString()),
-      }),
-    onChange: change => changes.push(change),
-  });
-  const ask: Rig["ask"] = (operation, body) => {
-    sent.length = 0;
-    const text = typeof body === "string" ? body : JSON.stringify(body);
-    shadows.handle(`${at}/${operation}`, Buffer.from(text));
-    return [...sent];
-  };
-  return { time, sent, changes, ask };
-}
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test from "ava";
+import { Shadows } from "../../../simulator/cloud/shadows.js";
+import { classic, shadowRig as rig } from "./shadow-rig.js";
 
 test("the worked exchange of the guide, document by document", async t => {
   const { ask, time } = await rig();
@@ -395,130 +96,177 @@ test("a deleted shadow's version is remembered for 48 hours", async t => {
   t.is(ask("update", { state: { desired: { a: 1 } } }).at(-1)?.body.version, 1);
 });
 
-test("a named shadow is a document of its own", async t => {
-  const { ask } = await rig(`${prefix}/name/config`);
-  t.is(ask("get", "")[0]?.body.message, "No shadow exists with name: 'node-1~config'");
-  t.is(ask("update", { state: { desired: { a: 1 } } }).at(-1)?.topic, "update/accepted");
+test("a deletion is forgotten after 48 hours, in the version that may be asked for too", async t => {
+  const { ask, time } = await rig();
+  for (let version = 1; version <= 3; version++) ask("update", { state: {} });
+  ask("delete");
+  time.advance(48 * 3_600_000 - 1);
+  t.is(ask("update", { state: {}, version: 5 })[0]?.body.code, 409);
+  t.is(ask("update", { state: {}, version: 4 }).at(-1)?.body.version, 5);
+  ask("delete");
+  time.advance(48 * 3_600_000);
+  t.is(ask("update", { state: {}, version: 6 })[0]?.body.code, 409);
+  t.is(ask("update", { state: {}, version: 1 }).at(-1)?.body.version, 1);
 });
 
-const nested = (levels: number): unknown => (levels === 0 ? 1 : { a: nested(levels - 1) });
-const rejects = test.macro({
-  exec: async (t: ExecutionContext, body: unknown, code: number, message: string) => {
-    const { ask, changes } = await rig();
-    const replies = ask("update", body);
-    t.is(replies.length, 1);
-    t.like(replies[0], { topic: "update/rejected", body: { code, message } });
-    t.is(changes.length, 0);
-  },
-  title: (name, body, code, message) =>
-    `${name ?? JSON.stringify(body)} is rejected: ${code} ${message}`,
-});
-
-const tooDeep = "JSON contains too many levels of nesting; maximum is 6";
-test(rejects, "{", 400, "Invalid JSON");
-test(rejects, "", 400, "Invalid JSON");
-test(rejects, "[]", 400, "Invalid JSON");
-test(rejects, {}, 400, "Missing required node: state");
-test(rejects, { state: 1 }, 400, "State node must be an object");
-test(rejects, { state: [] }, 400, "State node must be an object");
-test(rejects, { state: { desired: 1 } }, 400, "Desired node must be an object");
-test(rejects, { state: { reported: [] } }, 400, "Reported node must be an object");
-test(rejects, { state: { desired: {}, delta: {} } }, 400, "State contains an invalid node");
-test(rejects, { state: { desired: { a: [1, null] } } }, 400, "State contains an invalid node");
-test(
-  rejects,
-  { state: { desired: { a: [{ b: [null] }] } } },
-  400,
-  "State contains an invalid node",
-);
-test(rejects, { state: {}, version: "1" }, 400, "Invalid version");
-test(rejects, { state: {}, version: 1.5 }, 400, "Invalid version");
-test(rejects, { state: {}, version: 7 }, 409, "Version conflict");
-test(rejects, { state: {}, clientToken: 5 }, 400, "Invalid clientToken");
-test(
-  "a token of 65 bytes",
-  rejects,
-  { state: {}, clientToken: "x".repeat(65) },
-  400,
-  "Invalid clientToken",
-);
-test(
-  "the token wins over the state: it",
-  rejects,
-  { state: 1, clientToken: {} },
-  400,
-  "Invalid clientToken",
-);
-test(
-  "the state wins over the version: it",
-  rejects,
-  { state: 1, version: "x" },
-  400,
-  "State node must be an object",
-);
-test(
-  "the depth wins over the version: it",
-  rejects,
-  { state: { desired: nested(7) }, version: "x" },
-  400,
-  tooDeep,
-);
-test("seven levels", rejects, { state: { desired: nested(7) } }, 400, tooDeep);
-test(
-  "a document over 8 KB",
-  rejects,
-  { state: { desired: { a: "x".repeat(8200) } } },
-  413,
-  "The payload exceeds the maximum size allowed",
-);
-test("100,000 nested arrays", rejects, "[".repeat(100_000), 400, tooDeep);
-test(
-  "100,000 closed nested arrays",
-  rejects,
-  `{"state":${"[".repeat(50_000)}${"]".repeat(50_000)}}`,
-  400,
-  tooDeep,
-);
-
-test("six levels and 64-byte tokens are accepted, and the token comes back", async t => {
+test("a new shadow after a deletion has no previous document and nothing of the old one", async t => {
   const { ask } = await rig();
-  const clientToken = "x".repeat(64);
-  t.like(
-    ask("update", { state: { desired: nested(6) }, clientToken, thingName: "ignored" }).at(-1),
-    {
-      topic: "update/accepted",
-      body: { version: 1, clientToken },
-    },
-  );
-  t.like(ask("update", { state: 1, clientToken })[0]?.body, { code: 400, clientToken });
+  ask("update", { state: { desired: { a: 1 } } });
+  ask("delete");
+  const [documents] = ask("update", { state: { reported: { b: 1 } } });
+  t.is(documents?.topic, "update/documents");
+  t.is(documents?.body.previous, null);
+  t.like(documents?.body.current, { version: 3, state: { reported: { b: 1 } } });
+  t.like(ask("get")[0]?.body, { state: { reported: { b: 1 } } });
 });
 
-test("ill-formed UTF-8 is rejected with 415", async t => {
-  const time = new VirtualTime();
-  const sent: string[] = [];
-  const store = await Store.open({ schemas: {}, onFailure: () => undefined });
-  const publish = (_: string, payload: Uint8Array): void =>
-    void sent.push(Buffer.from(payload).toString());
-  const shadows = new Shadows({ store, clock: time, publish, onChange: () => undefined });
-  shadows.handle(`${prefix}/update`, new Uint8Array([0x22, 0xff, 0x22]));
-  t.true(sent[0]?.includes('"code":415'));
+test("deletions that no longer count make room for other shadows", async t => {
+  const { ask, shadows, time } = await rig(classic, { limits: { shadows: 1 } });
+  ask("update", { state: {} });
+  ask("delete");
+  t.throws(() => shadows.updateDesired("other", { a: 1 }), { message: /Internal service failure/ });
+  time.advance(48 * 3_600_000);
+  t.is(shadows.updateDesired("other", { a: 1 }), 1);
 });
 
-test("whatever arrives is answered, and only by accepted or rejected", async t => {
+test("documents and versions, deleted ones too, survive a restart with names of every kind", async t => {
+  const directory = await mkdtemp(join(tmpdir(), "skerry-shadows-"));
+  t.teardown(() => rm(directory, { recursive: true, force: true }));
+  const body = '{"state":{"desired":{"__proto__":{"a":1},"constructor":[{"toString":2}]}}}';
+  const first = await rig("$aws/things/__proto__/shadow", { directory });
+  first.ask("update", body);
+  first.shadows.updateDesired("gone", { a: 1 });
+  first.shadows.request("delete", "gone", undefined, new Uint8Array());
+  await first.store.close();
+  const second = await rig("$aws/things/__proto__/shadow", { directory });
+  t.teardown(() => second.store.close());
+  const { state, metadata } = second.ask("get")[0]!.body as Record<string, { desired: object }>;
+  t.is(JSON.stringify(state?.desired), '{"__proto__":{"a":1},"constructor":[{"toString":2}]}');
+  t.deepEqual(Object.keys(metadata!.desired), ["__proto__", "constructor"]);
+  const merged = second.ask("update", '{"state":{"desired":{"__proto__":{"b":2}}}}').at(-1);
+  t.is(merged?.body.version, 2);
+  const desired = JSON.stringify(second.shadows.read("__proto__")?.state);
+  t.true(desired.includes('{"__proto__":{"a":1,"b":2},'), desired);
+  t.is(second.shadows.updateDesired("gone", { a: 1 }), 3);
+});
+
+test("a named shadow is a document of its own, on topics of its own", async t => {
+  const name = "$A-z_0:".padEnd(64, "9");
+  const { ask, shadows, changes } = await rig(`${classic}/name/${name}`);
+  t.is(ask("get")[0]?.body.message, `No shadow exists with name: 'node-1~${name}'`);
+  const topics = ask("update", { state: { desired: { a: 1 } } }).map(({ topic }) => topic);
+  t.deepEqual(topics, ["update/delta", "update/documents", "update/accepted"]);
+  t.like(changes, [{ thing: "node-1", name, version: 1 }]);
+  t.is(shadows.read("node-1"), undefined);
+  t.like(shadows.read("node-1", name), { state: { desired: { a: 1 } } });
+  t.is(ask("delete")[0]?.topic, "delete/accepted");
+});
+
+test("names are those of named shadows that exist, in order, one thing's only", async t => {
+  const { ask, shadows } = await rig();
+  ask("update", { state: {} });
+  for (const name of ["b", "gone", "a"]) shadows.updateDesired("node-1", { v: 1 }, name);
+  shadows.updateDesired("node-10", { v: 1 }, "other");
+  shadows.request("delete", "node-1", "gone", new Uint8Array());
+  t.deepEqual(shadows.names("node-1"), ["a", "b"]);
+  t.deepEqual(shadows.names("nobody"), []);
+});
+
+for (const [topic, isRequest] of Object.entries({
+  [`${classic}/get`]: true,
+  [`${classic}/name/$package/update`]: true,
+  [`$aws/things/${"t".repeat(128)}/shadow/delete`]: true,
+  [`$aws/things/${"t".repeat(129)}/shadow/delete`]: false,
+  [`${classic}/name/${"n".repeat(64)}/get`]: true,
+  [`${classic}/name/${"n".repeat(65)}/get`]: false,
+  [`${classic}/name/n~m/get`]: false,
+  [`${classic}/name//get`]: false,
+  "$aws/things/a.b/shadow/get": false,
+  [`${classic}/list`]: false,
+  [`${classic}/update/delta`]: false,
+})) {
+  test(`${topic} is ${isRequest ? "a" : "no"} request`, t => {
+    t.is(Shadows.isRequest(topic), isRequest);
+  });
+}
+
+test("of a name given twice the last counts", async t => {
   const { ask } = await rig();
-  t.notThrows(() =>
-    fc.assert(
-      fc.property(
-        fc.oneof(
-          fc.string(),
-          fc.json(),
-          fc.jsonValue().map(state => JSON.stringify({ state })),
-        ),
-        body => {
-          const replies = ask("update", body);
-          return replies.filter(each => /accepted|rejected/.test(each.topic)).length === 1;
-        },
-      ),
-    ),
-  );
+  ask("update", '{"state":{"desired":{"a":1}},"state":{"desired":{"b":2,"b":3}}}');
+  const wanted = { b: 3 };
+  t.deepEqual(ask("get")[0]?.body.state, { desired: wanted, delta: wanted });
 });
+
+test("a leaf that did not change is stamped again, one that was not named is not", async t => {
+  const { ask, time } = await rig();
+  const first = time.now() / 1000;
+  ask("update", { state: { reported: { a: 1, b: 1 } } });
+  time.advance(5000);
+  ask("update", { state: { reported: { a: 1 } } });
+  const reported = { a: { timestamp: first + 5 }, b: { timestamp: first } };
+  t.deepEqual(ask("get")[0]?.body.metadata, { reported });
+});
+
+test("accepted echoes nulls, with a timestamp for each", async t => {
+  const { ask, time } = await rig();
+  const timestamp = time.now() / 1000;
+  const state = { desired: null, reported: { a: null, b: { c: null } } };
+  const metadata = {
+    desired: { timestamp },
+    reported: { a: { timestamp }, b: { c: { timestamp } } },
+  };
+  t.deepEqual(ask("update", { state }).at(-1)?.body, { state, metadata, version: 1, timestamp });
+});
+
+test("a delta names all that differs, after an update of reported that changed nothing too", async t => {
+  const { ask } = await rig();
+  ask("update", { state: { desired: { a: 1, b: 2 } } });
+  const [delta] = ask("update", { state: { reported: { c: 3 } }, clientToken: "r" });
+  t.like(delta, { topic: "update/delta", body: { version: 2, state: { a: 1, b: 2 } } });
+  t.is(delta?.body.clientToken, "r");
+});
+
+test("eight levels, 64-byte tokens and 8192 bytes are accepted, metadata is free", async t => {
+  const { ask } = await rig();
+  const clientToken = "ü".repeat(32);
+  const deep = [1, 2, 3, 4, 5, 6, 7, 8].reduce<unknown>(inner => ({ a: inner }), 1);
+  const accepted = ask("update", { state: { desired: deep }, clientToken, ignored: 1 }).at(-1);
+  t.like(accepted, { topic: "update/accepted", body: { version: 1, clientToken } });
+  const reported = { x: "x".repeat(8192 - '{"x":""}'.length) };
+  t.is(ask("update", { state: { desired: null, reported } }).at(-1)?.topic, "update/accepted");
+});
+
+test("a depth of six can be asked for", async t => {
+  const { ask } = await rig(classic, { limits: { depth: 6 } });
+  const deep = [1, 2, 3, 4, 5, 6, 7].reduce<unknown>(inner => ({ a: inner }), 1);
+  t.like(ask("update", { state: { desired: deep } })[0]?.body, { code: 400 });
+});
+
+test("twenty requests of a thing in a second are answered, other things have their own", async t => {
+  const { ask, time, shadows } = await rig();
+  for (let count = 1; count <= 20; count++) t.is(ask("get")[0]?.body.code, 404);
+  const body = { code: 429, message: "Too many requests", timestamp: time.now() / 1000 };
+  t.deepEqual(ask("get", { clientToken: "t" }), [
+    { topic: "get/rejected", body: { ...body, clientToken: "t" } },
+  ]);
+  t.like(shadows.request("get", "node-2", undefined, new Uint8Array()), { error: { code: 404 } });
+  time.advance(1000);
+  t.is(ask("get")[0]?.body.code, 404);
+});
+
+for (const [state, isTaken] of [
+  [{ reported: { app: { version: "1.0", attributes: { a: "b" } } } }, true],
+  [{ reported: { app: { attributes: {} }, old: null } }, true],
+  [{ reported: null, desired: null }, true],
+  [null, true],
+  [{ reported: { app: { version: 1 } } }, false],
+  [{ reported: { app: { version: "1.0", size: 7 } } }, false],
+  [{ reported: { app: "1.0" } }, false],
+  [{ desired: { app: { version: "1.0" } } }, false],
+] as const) {
+  test(`$package ${isTaken ? "takes" : "refuses"} ${JSON.stringify(state)}`, async t => {
+    const { ask } = await rig(`${classic}/name/$package`);
+    const answer = ask("update", { state }).at(-1);
+    t.is(answer?.body.message, isTaken ? undefined : "State contains an invalid node");
+  });
+}

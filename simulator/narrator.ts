@@ -71,6 +71,10 @@ export function lineOfCloud(event: CloudEvent): Line | undefined {
   switch (event.type) {
     case "listening":
       return milestone(`listening on ${event.host}:${event.port}, mutual TLS`);
+    case "restListening":
+      return milestone(
+        `REST data plane on http://${event.host}:${event.port}, signatures unchecked`,
+      );
     case "clientConnected":
       return plain(
         `${event.clientId} connected with ${event.certificate === "claim" ? "the claim" : `certificate ${short(event.certificateId)}…`}, MQTT ${event.protocolVersion === 5 ? "5" : "3.1.1"}`,
@@ -105,7 +109,7 @@ export function lineOfCloud(event: CloudEvent): Line | undefined {
       return trouble(`provisioning refused: ${event.errorCode}: ${event.errorMessage}`);
     case "shadowUpdated":
       return plain(
-        `shadow of ${event.thing} is version ${event.version}: reported ${list(event.reported)}${event.delta ? `, still wanted ${list(event.delta)}` : ""}`,
+        `shadow ${event.name === undefined ? "" : `"${event.name}" `}of ${event.thing} is version ${event.version}: reported ${list(event.reported)}${event.delta ? `, still wanted ${list(event.delta)}` : ""}`,
       );
     case "message":
       return milestone(

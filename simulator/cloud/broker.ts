@@ -79,6 +79,18 @@ export class Broker {
     for (const group of this.#shared.match(message.topic)) this.#share(group, live);
   }
 
+  /** A full store throttles new topics, not deletions ("mqtt"); what has expired makes room. */
+  mayRetain({ topic, payload }: Message): boolean {
+    const { retainedTopics } = this.#limits;
+    if (payload.length === 0 || this.#retained.has(topic)) return true;
+    if (this.#retained.size < retainedTopics) return true;
+    const now = this.#options.clock.now();
+    for (const [kept, message] of this.#retained) {
+      if (isExpired(message, now)) this.#retained.delete(kept);
+    }
+    return this.#retained.size < retainedTopics;
+  }
+
   /** Client ids of the open connections. */
   clients(): string[] {
     return [...this.#connections].filter(each => each.isOpen).map(each => each.clientId);
@@ -219,7 +231,7 @@ export class Broker {
   }
 
   #fromClient(connection: Connection, message: Message): PublishVerdict {
-    if (message.retain && !this.#mayRetain(message)) return "throttled";
+    if (message.retain && !this.mayRetain(message)) return "throttled";
     const outcome = this.#options.onPublish(message, connection);
     if (outcome === "undefined-topic") return outcome;
     if (outcome === "route") this.publish(message, connection.clientId);
@@ -285,19 +297,7 @@ export class Broker {
 
   #retain(message: Message): void {
     if (message.payload.length === 0) this.#retained.delete(message.topic);
-    else if (this.#mayRetain(message)) this.#retained.set(message.topic, message);
-  }
-
-  /** A full store throttles new topics, not deletions ("mqtt"); what has expired makes room. */
-  #mayRetain({ topic, payload }: Message): boolean {
-    const { retainedTopics } = this.#limits;
-    if (payload.length === 0 || this.#retained.has(topic)) return true;
-    if (this.#retained.size < retainedTopics) return true;
-    const now = this.#options.clock.now();
-    for (const [kept, message] of this.#retained) {
-      if (isExpired(message, now)) this.#retained.delete(kept);
-    }
-    return this.#retained.size < retainedTopics;
+    else if (this.mayRetain(message)) this.#retained.set(message.topic, message);
   }
 
   #refused(connection: Connection, reason: RefusalReason, detail: string): void {

@@ -2,15 +2,7 @@
 
 import { Authority } from "./authority.js";
 import { Broker, type DeleteConnectionOptions } from "./broker.js";
-import type {
-  Acceptor,
-  BrokerEvent,
-  BrokerOptions,
-  Client,
-  Link,
-  Peer,
-  PublishOutcome,
-} from "./broker-types.js";
+import type { Acceptor, BrokerEvent, BrokerOptions, Link, Peer } from "./broker-types.js";
 import { Certificates } from "./certificates.js";
 import { installDefaults } from "./defaults.js";
 import {
@@ -22,9 +14,10 @@ import {
   systemTimer,
   type Timer,
 } from "./environment.js";
-import type { CloudError } from "./errors.js";
+import { CloudError } from "./errors.js";
 import { Front } from "./front.js";
 import type { Hook } from "./hook.js";
+import { Ingress, type MessageEvent } from "./ingress.js";
 import type { JsonObject } from "./json.js";
 import { type AuthorityRegistration, JustInTime, type JustInTimeEvent } from "./just-in-time.js";
 import { Provisioning, type ProvisioningEvent } from "./provisioning.js";
@@ -35,9 +28,12 @@ import {
   type SettableStatus,
   type Thing,
 } from "./registry.js";
-import { type CertificateRetired, retire } from "./rotation.js";
+import { Rest } from "./rest.js";
+import type { RestServices } from "./rest-routes.js";
+import type { CertificateRetired } from "./rotation.js";
 import type { Message } from "./session.js";
-import { type ShadowChange, Shadows, shadowSchemas } from "./shadows.js";
+import type { ShadowErrorName } from "./shadow-request.js";
+import { type ShadowChange, Shadows, type ShadowsOptions, shadowSchemas } from "./shadows.js";
 import { Store } from "./store.js";
 import { type TemporaryClaim, TemporaryClaims } from "./temporary-claims.js";
 
@@ -47,14 +43,9 @@ export type CloudEvent =
   | JustInTimeEvent
   | CertificateRetired
   | { readonly type: "listening"; readonly host: string; readonly port: number }
+  | { readonly type: "restListening"; readonly host: string; readonly port: number }
   | ({ readonly type: "shadowUpdated" } & ShadowChange)
-  | {
-      /** Telemetry: any accepted publish outside the reserved topics, and Basic Ingest. */
-      readonly type: "message";
-      readonly clientId: string;
-      readonly topic: string;
-      readonly payload: Uint8Array;
-    }
+  | MessageEvent
   | { readonly type: "storeFailed"; readonly error: CloudError };
 
 export interface CloudOptions {
@@ -62,6 +53,8 @@ export interface CloudOptions {
   readonly directory?: string;
   /** Absent: no TLS listener, only `accept`. */
   readonly listen?: { readonly host: string; readonly port: number };
+  /** The REST data plane, without TLS and for this machine only. Absent: none. */
+  readonly rest?: RestListen;
   /** Names and addresses for the server certificate beside localhost and 127.0.0.1. */
   readonly serverNames?: readonly string[];
   /** Serial numbers that the pre-provisioning hook lets in. */
@@ -73,7 +66,17 @@ export interface CloudOptions {
   readonly random?: Random;
   readonly limits?: BrokerOptions["limits"];
   readonly subscribeDenial?: BrokerOptions["subscribeDenial"];
+  readonly shadowLimits?: ShadowsOptions["limits"];
+  /** Whether only registered things have shadows; others get 404 `Thing not found`. Default false. */
+  readonly shadowsNeedThings?: boolean;
   onEvent?(event: CloudEvent): void;
+}
+
+export interface RestListen {
+  readonly host: "127.0.0.1" | "::1";
+  readonly port: number;
+  /** Whether any free port will do when that one is in use. */
+  readonly orAny?: boolean;
 }
 
 /** What goes into firmware for its first contact. */
@@ -87,11 +90,6 @@ export interface Claim {
 /** A claim that a trusted user asked for. */
 export type ProvisioningClaim = TemporaryClaim & Pick<Claim, "trustAnchor">;
 
-/** Service topics that are accepted though nothing here serves them yet: jobs, streams, Defender, commands. */
-const unserved = /^\$aws\/(things\/[^/]+\/(jobs|streams|defender)\/|commands\/)/;
-const answers = /\/(accepted|rejected|delta|documents)$/;
-const basicIngest = /^\$aws\/rules\/[^/]+\//;
-
 export class Cloud {
   /** What the owner sees of certificates, and may do with them. */
   readonly certificates: Certificates;
@@ -101,12 +99,14 @@ export class Cloud {
   readonly #broker: Broker;
   readonly #shadows: Shadows;
   readonly #provisioning: Provisioning;
+  readonly #ingress: Ingress;
   readonly #temporaryClaims: TemporaryClaims;
   readonly #justInTime: JustInTime;
   readonly #pending = new PendingWork();
   readonly #onEvent: (event: CloudEvent) => void;
   readonly #allow: Set<string>;
   #front: Front | undefined;
+  #rest: Rest | undefined;
   #isRefusing = false;
   #closing: Promise<void> | undefined;
 
@@ -120,12 +120,7 @@ export class Cloud {
     this.certificates = new Certificates(this.#registry);
     this.#broker = this.#createBroker(options, clock, timer, random);
     this.#registry.onDeactivated = id => this.#broker.disconnectCertificate(id);
-    this.#shadows = new Shadows({
-      store,
-      clock,
-      publish: (topic, payload) => this.#broker.publish({ topic, payload, qos: 1, retain: false }),
-      onChange: change => this.#onEvent({ type: "shadowUpdated", ...change }),
-    });
+    this.#shadows = this.#createShadows(options, clock);
     const registry = this.#registry;
     this.#provisioning = new Provisioning({
       authority,
@@ -136,6 +131,13 @@ export class Cloud {
       random,
       pending: this.#pending,
       hook: options.hook ?? (({ parameters }) => this.#isListed(parameters.SerialNumber)),
+      onEvent: this.#onEvent,
+    });
+    this.#ingress = new Ingress({
+      broker: this.#broker,
+      shadows: this.#shadows,
+      provisioning: this.#provisioning,
+      registry,
       onEvent: this.#onEvent,
     });
     this.#temporaryClaims = new TemporaryClaims({ authority, registry, store, clock, timer });
@@ -167,10 +169,11 @@ export class Cloud {
       cloud = new Cloud(options, authority, store);
       await store.saved();
       if (options.listen !== undefined) await cloud.#listen(options.listen);
+      if (options.rest !== undefined) await cloud.#listenRest(options.rest, clock);
       return cloud;
     } catch (error) {
-      if (cloud !== undefined) cloud.#stopExpiry();
-      await store.close();
+      if (cloud === undefined) await store.close();
+      else await cloud.close();
       throw error;
     }
   }
@@ -178,6 +181,11 @@ export class Cloud {
   /** The TLS port; undefined without a listener. */
   get port(): number | undefined {
     return this.#front?.port;
+  }
+
+  /** The port of the REST data plane; undefined without one. */
+  get restPort(): number | undefined {
+    return this.#rest?.port;
   }
 
   claim(): Claim {
@@ -227,13 +235,18 @@ export class Cloud {
   }
 
   /** Merges into desired. @returns the new version. @throws CloudError "cloud/shadow-rejected" */
-  updateDesired(thing: string, desired: JsonObject): number {
-    return this.#shadows.updateDesired(thing, desired);
+  updateDesired(thing: string, desired: JsonObject, shadowName?: string): number {
+    return this.#shadows.updateDesired(thing, desired, shadowName);
   }
 
-  /** The classic shadow as `get/accepted` shows it; undefined when there is none. */
-  shadow(thing: string): JsonObject | undefined {
-    return this.#shadows.read(thing);
+  /** A shadow as `get/accepted` shows it, the classic one without a name; undefined when there is none. */
+  shadow(thing: string, shadowName?: string): JsonObject | undefined {
+    return this.#shadows.read(thing, shadowName);
+  }
+
+  /** From now on shadow requests of devices and over REST end in this error; undefined ends it. */
+  failShadows(error: ShadowErrorName | undefined): void {
+    this.#shadows.fail(error);
   }
 
   things(): readonly Thing[] {
@@ -295,7 +308,7 @@ export class Cloud {
   async #close(): Promise<void> {
     this.#broker.close();
     this.#stopExpiry();
-    await this.#front?.close();
+    await Promise.all([this.#front?.close(), this.#rest?.close()]);
     await this.#pending.idle();
     await this.#store.close();
   }
@@ -317,6 +330,33 @@ export class Cloud {
     this.#onEvent({ type: "listening", host: listen.host, port: this.#front.port });
   }
 
+  async #listenRest({ host, port, orAny }: RestListen, clock: Clock): Promise<void> {
+    const services: RestServices = {
+      shadows: this.#shadows,
+      clock,
+      publish: message => this.#ingress.fromRest(message),
+    };
+    const rest = await Rest.listen({ host, port, ...services }).catch((error: unknown) => {
+      const isInUse = error instanceof CloudError && error.code === "cloud/port-in-use";
+      if (!isInUse || !orAny) throw error;
+      return Rest.listen({ host, port: 0, ...services });
+    });
+    this.#rest = rest;
+    this.#onEvent({ type: "restListening", host, port: rest.port });
+  }
+
+  #createShadows(options: CloudOptions, clock: Clock): Shadows {
+    const { shadowLimits, shadowsNeedThings } = options;
+    return new Shadows({
+      store: this.#store,
+      clock,
+      ...(shadowLimits === undefined ? {} : { limits: shadowLimits }),
+      ...(shadowsNeedThings ? { hasThing: name => this.#registry.thing(name) !== undefined } : {}),
+      publish: (topic, payload) => this.#broker.publish({ topic, payload, qos: 1, retain: false }),
+      onChange: change => this.#onEvent({ type: "shadowUpdated", ...change }),
+    });
+  }
+
   #createBroker(options: CloudOptions, clock: Clock, timer: Timer, random: Random): Broker {
     const { limits, subscribeDenial } = options;
     return new Broker({
@@ -327,7 +367,7 @@ export class Cloud {
       ...(subscribeDenial === undefined ? {} : { subscribeDenial }),
       refusal: id => this.#registry.refusal(id),
       identify: (id, clientId, address) => this.#registry.identify(id, clientId, address),
-      onPublish: (message, client) => this.#onPublish(message, client),
+      onPublish: (message, client) => this.#ingress.fromClient(message, client),
       onEvent: this.#onEvent,
     });
   }
@@ -343,31 +383,6 @@ export class Cloud {
   /** The connection that makes a certificate known is dropped: it was not ACTIVE when it came ("jit-provisioning"). */
   #justInTimeRefusal(peer: Peer): CertificateRefusal | undefined {
     return this.#justInTime.arrived(peer) ? "DEVICE_CERTIFICATE_INACTIVE" : undefined;
-  }
-
-  /** Which service a publish is for ("reserved-topics"); everything under `$` that is not known is refused. */
-  #onPublish(message: Message, client: Client): PublishOutcome {
-    const { topic, payload } = message;
-    if (!topic.startsWith("$")) return this.#telemetry(message, client, "route");
-    if (basicIngest.test(topic)) return this.#telemetry(message, client, "consumed");
-    if (Provisioning.isRequest(topic)) {
-      this.#provisioning.handle(topic, payload, client);
-      return "consumed";
-    }
-    if (Shadows.isRequest(topic)) {
-      this.#broker.publish(message);
-      this.#shadows.handle(topic, payload);
-      return "consumed";
-    }
-    return unserved.test(topic) && !answers.test(topic) ? "consumed" : "undefined-topic";
-  }
-
-  #telemetry(message: Message, client: Client, outcome: PublishOutcome): PublishOutcome {
-    const { topic, payload } = message;
-    this.#onEvent({ type: "message", clientId: client.clientId, topic, payload });
-    const retired = retire(message, client, this.#registry);
-    if (retired !== undefined) this.#onEvent(retired);
-    return outcome;
   }
 
   #refused(

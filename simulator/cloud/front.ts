@@ -163,7 +163,8 @@ function linkTo(socket: TLSSocket): Link {
   };
 }
 
-function listenError(host: string, port: number, cause: Error): CloudError {
+/** Why a port of this machine cannot be listened on. */
+export function listenError(host: string, port: number, cause: Error): CloudError {
   const where = `${host}:${port}`;
   if (systemCode(cause) === "EADDRINUSE") {
     const message = `The local cloud cannot listen on ${where}: port ${port} is already in use.`;

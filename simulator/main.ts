@@ -8,11 +8,13 @@ import type { Engine } from "./fleet/device.js";
 import { makeFolder } from "./folder.js";
 import type { Line } from "./narrator.js";
 import { format, lineOfCloud, lineOfStatus } from "./narrator.js";
+import { keepRestEndpoint, restListen, shadowCommand } from "./rest-endpoint.js";
 import { applyWords, faultWords } from "./world/fault-words.js";
 
 interface RunOptions {
   readonly state: string;
   readonly port: number;
+  readonly restPort?: number;
   readonly serial: string;
   readonly engine: Engine;
   readonly device: boolean;
@@ -48,6 +50,11 @@ const program = new Command("skerry")
     ".skerry",
   )
   .option("--port <number>", "port to listen on, 0 for any", toPort, 8883)
+  .option(
+    "--rest-port <number>",
+    "port of the REST data plane, 0 for any; default: that of the last start, else 8880, else any",
+    toPort,
+  )
   .option(
     "--serial <number>",
     "serial number of the device; the cloud lets just this one in",
@@ -91,11 +98,20 @@ async function run(options: RunOptions): Promise<void> {
   const state = resolve(options.state);
   makeFolder(state);
   console.log(`State lives in ${options.state}. Ctrl-C ends.`);
+  let hint = true;
   const cloud = await Cloud.open({
     directory: join(state, "cloud"),
     listen: { host: "127.0.0.1", port: options.port },
+    rest: restListen(state, options.restPort),
     allow: [options.serial],
-    onEvent: event => say("cloud", lineOfCloud(event)),
+    onEvent: event => {
+      say("cloud", lineOfCloud(event));
+      if (event.type === "restListening") keepRestEndpoint(state, event.port);
+      // Said once, when it works and has not scrolled away yet.
+      if (!hint || event.type !== "clientConnected" || event.thingName === undefined) return;
+      hint = false;
+      console.log(`\nNow change the device:\n  ${shadowCommand(state, event.thingName)}\n`);
+    },
   });
   const { certificate, key, trustAnchor } = cloud.claim();
   const config = {

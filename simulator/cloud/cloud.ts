@@ -168,8 +168,8 @@ export class Cloud {
       const authority = await Authority.open({ store, clock, random, serverNames });
       cloud = new Cloud(options, authority, store);
       await store.saved();
-      if (options.listen !== undefined) await cloud.#listen(options.listen);
       if (options.rest !== undefined) await cloud.#listenRest(options.rest, clock);
+      if (options.listen !== undefined) await cloud.#listen(options.listen);
       return cloud;
     } catch (error) {
       if (cloud === undefined) await store.close();

@@ -22,6 +22,7 @@ import {
   startingFrom,
   step,
 } from "./shadow.js";
+import type { ShadowState } from "./table.js";
 
 /** Who wants to know; the product's settings. */
 export interface SettingsListener {
@@ -155,15 +156,17 @@ export class Follower {
       if (this.#record.state !== "following") return;
       return this.event(parseDelta(payload, this.#schema));
     }
-    if (suffix === "get/accepted") this.#answered(parseDocument(payload, this.#schema));
-    else if (suffix === "get/rejected") this.#answered(parseRejected(payload, "get"));
-    else if (suffix === "update/accepted") this.#answered(parseAccepted(payload));
-    else if (suffix === "update/rejected") this.#answered(parseRejected(payload, "update"));
+    if (suffix === "get/accepted") this.#answered("reading", parseDocument(payload, this.#schema));
+    else if (suffix === "get/rejected") this.#answered("reading", parseRejected(payload, "get"));
+    else if (suffix === "update/accepted") this.#answered("following", parseAccepted(payload));
+    else if (suffix === "update/rejected")
+      this.#answered("following", parseRejected(payload, "update"));
   }
 
-  /** Every subscriber sees every reply: only the one to our own pending request counts. */
-  #answered(reply: Reply): void {
+  /** Every subscriber sees every reply: only the one to our own pending request counts, and only to what it asked. */
+  #answered(state: ShadowState, reply: Reply): void {
     if (this.#clientToken === undefined || reply.clientToken !== this.#clientToken) return;
+    if (this.#record.state !== state) return;
     this.#clientToken = undefined;
     this.#wiring!.requests.answered();
     this.event(reply.event);

@@ -17,10 +17,10 @@ export interface ConnectionRecord {
 
 /** `chance` is uniform in [0, 1). */
 export type ConnectionEvent =
-  | { readonly type: "start" | "due" | "switch" | "stop" | "drained" }
+  | { readonly type: "start" | "due" | "stop" | "drained" }
   /** A start together with many others: the first dial comes within `limits.spreadMs`. */
   | { readonly type: "spread"; readonly chance: number }
-  | { readonly type: "accepted"; readonly ticks: number }
+  | { readonly type: "accepted" | "switch"; readonly ticks: number }
   | {
       readonly type: "lost" | "refused" | "takenOver";
       readonly ticks: number;
@@ -73,10 +73,12 @@ export function step(record: ConnectionRecord, event: ConnectionEvent): Result {
     case "switch":
       if (from === "waiting")
         return dial({ ...record, state, attempt: 0 }, [{ type: "cancelWait" }]);
-      return drain({ ...record, state, attempt: 0, again: true });
+      // A change of identity is no success: what is refused right after it, again and again, has to slow down.
+      return drain({ ...record, state, attempt: attemptsAt(record, event.ticks), again: true });
     case "stop":
-      if (from === "online" || from === "draining")
-        return drain({ ...record, state, again: false });
+      // It says goodbye already, and once is enough: MQTT allows nothing after DISCONNECT.
+      if (from === "draining") return { record: { ...record, again: false }, effects: [] };
+      if (from === "online") return drain({ ...record, state, again: false });
       return {
         record: { ...record, state, again: false },
         effects:
@@ -120,8 +122,7 @@ function wait(
   record: ConnectionRecord,
   event: ConnectionEvent & { type: "lost" | "refused" | "takenOver" },
 ): Result {
-  const wasStable = record.state === "online" && event.ticks - record.onlineAt >= limits.stableMs;
-  const attempt = wasStable ? 0 : record.attempt;
+  const attempt = attemptsAt(record, event.ticks);
   const grown = event.type === "lost" ? attempt : atCap;
   const jitterMs = fullJitter(connectionBackoff, grown, event.chance);
   const half = connectionBackoff.capMs / 2;
@@ -130,6 +131,11 @@ function wait(
     record: { ...record, state: "waiting", attempt: attempt + 1 },
     effects: [{ type: "drop" }, { type: "wait", delayMs }],
   };
+}
+
+/** Failures as they count at the end of a link. */
+function attemptsAt({ state, attempt, onlineAt }: ConnectionRecord, ticks: number): number {
+  return state === "online" && ticks - onlineAt >= limits.stableMs ? 0 : attempt;
 }
 
 /** Attempts after which the backoff has surely reached its cap. */

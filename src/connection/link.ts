@@ -120,7 +120,7 @@ export class Link {
 
   /** Ends the link in good order and dials again at once, as whoever `identity` then names, wherever the endpoint is then. */
   switch(): void {
-    this.#advance({ type: "switch" });
+    this.#advance({ type: "switch", ticks: this.#options.host.clock.ticks() });
   }
 
   /** Gives the link up for a reason of the agent's; it is dialed again after a backoff. */
@@ -278,6 +278,11 @@ export class Link {
 
   #accepted(identity: LinkIdentity, connack: Connack): void {
     const sessionPresent = connack.sessionPresent ?? false;
+    if (connack.properties?.maximumQoS === 0) {
+      // Nothing this agent does can do without acknowledgements, and asking for them would be a protocol error.
+      this.#lost(new AgentError("mqtt/refused", "MQTT: CONNACK with maximum QoS 0"));
+      return;
+    }
     this.#version = versionStep(this.#version, { type: "accepted", version: this.#dialed });
     this.#advance({ type: "accepted", ticks: this.#options.host.clock.ticks() });
     this.#owner.onOnline(identity, sessionPresent);

@@ -128,6 +128,8 @@ export class MQTTClient implements MQTTClientLike {
   #publish: Publish | undefined;
   #payload: Uint8Array | undefined;
   #receiving = false;
+  /** DISCONNECT has been written. */
+  #isLeaving = false;
   #receivedAt: number;
 
   constructor(options: MQTTClientOptions) {
@@ -136,6 +138,15 @@ export class MQTTClient implements MQTTClientLike {
     this.#parser = new PacketParser(options.protocolVersion);
     this.#receivedAt = options.clock.ticks();
     this.#within(limits.resolveMs, "no address");
+    try {
+      this.#resolve(options);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  #resolve(options: MQTTClientOptions): void {
     this.#resolver = new options.dns.io(options.dns);
     this.#resolver.resolve({
       host: options.host,
@@ -164,7 +175,7 @@ export class MQTTClient implements MQTTClientLike {
   }
 
   write(bytes: Uint8Array | undefined, options?: WriteOptions): number {
-    if (this.#state !== "connected")
+    if (this.#state !== "connected" || this.#isLeaving)
       throw new AgentError("mqtt/closed", "MQTT: write without a connection");
     if (!options) return this.#send(bytes!, bytes!.length);
     const { protocolVersion } = this.#options;
@@ -178,11 +189,20 @@ export class MQTTClient implements MQTTClientLike {
       case operation.UNSUBSCRIBE:
         return this.#send(encodeUnsubscribe(options.id!, options.items!, protocolVersion));
       case operation.PINGREQ:
+        return this.#send(encodeEmpty(operation.PINGREQ));
       case operation.DISCONNECT:
-        return this.#send(encodeEmpty(options.operation!));
+        return this.#leave();
       default:
         throw new AgentError("mqtt/limit", `MQTT: operation ${options.operation} cannot be sent`);
     }
+  }
+
+  /** Nothing may follow DISCONNECT. MQTT 3.1.1 and 5 section 3.14.4 */
+  #leave(): number {
+    this.#send(encodeEmpty(operation.DISCONNECT));
+    this.#options.timer.clear(this.#keepAlive);
+    this.#isLeaving = true;
+    return 0;
   }
 
   read(count = this.#payload?.length ?? 0): ArrayBuffer | undefined {
@@ -413,7 +433,8 @@ export class MQTTClient implements MQTTClientLike {
   /** MQTT 5: a server that broke the rules is told so, where there is room. Section 4.13.1 */
   #sayWhy(error: unknown): void {
     const isPacket = error instanceof AgentError && error.code === "mqtt/packet";
-    if (!isPacket || this.#state !== "connected" || this.#options.protocolVersion !== 5) return;
+    const isHeard = this.#state === "connected" && !this.#isLeaving;
+    if (!isPacket || !isHeard || this.#options.protocolVersion !== 5) return;
     const farewell = Uint8Array.of(operation.DISCONNECT << 4, 2, protocolError, 0);
     if (this.#owed > 0 || this.#writable < farewell.length) return;
     try {

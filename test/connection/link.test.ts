@@ -461,3 +461,58 @@ test("10,000 reconnects leave no timer, no socket and no memory behind", async t
   await clock.run(100_000);
   t.deepEqual([clock.pending, network.open], [0, 0]);
 });
+
+test("nothing follows DISCONNECT: no second one for a second stop, no ping, and the wait for its end has an end", async t => {
+  const { boot, clock, broker, seen } = world(
+    (packet, link) => {
+      if (packet.cmd !== "disconnect") obliging(packet, link);
+    },
+    { options: { keepAliveSeconds: 30 } },
+  );
+  const agent = boot();
+  await clock.run(14_500);
+  agent.stop();
+  const timer = clock.repeat(() => agent.stop(), 500);
+  await clock.run(5000);
+  clock.clear(timer);
+  t.is(broker.all("disconnect").length, 1);
+  t.is(broker.received.at(-1)?.packet.cmd, "disconnect");
+  t.true(seen("stopped").length > 0);
+});
+
+test("a broker that takes QoS 0 only is refused: nothing is sent that it forbids", async t => {
+  const { boot, clock, broker, seen } = world((packet, link) => {
+    if (packet.cmd !== "connect") return obliging(packet, link);
+    const properties = { maximumQoS: 0 };
+    link.reply({ cmd: "connack", reasonCode: 0, sessionPresent: false, properties });
+  });
+  const agent = boot();
+  agent.telemetry.send("count", { i: 1 });
+  await clock.run(600_000);
+  t.deepEqual(
+    broker.received.filter(({ packet }) => packet.cmd === "publish"),
+    [],
+  );
+  t.is(seen("offline")[0]?.error.code, "mqtt/refused");
+  t.is(seen("online").length, 0);
+});
+
+test("a resolver that cannot be made costs one dial, and leaves no deadline that ends a later link", async t => {
+  let isBroken = true;
+  const { boot, clock, seen } = world(obliging, {
+    host: ({ dns }) => ({
+      dns: {
+        get io() {
+          if (isBroken) throw new Error("no more of them");
+          return dns.io;
+        },
+      },
+    }),
+  });
+  boot();
+  isBroken = false;
+  await clock.run(30_000);
+  t.is(seen("offline").length, 1);
+  t.is(seen("fault").length, 0);
+  t.is(seen("online").length, 1);
+});

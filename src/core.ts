@@ -170,10 +170,9 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
   renew(via: "claim" | "identity" = "identity"): void {
     const provisioner = this.#need()!;
     const { identityName } = provisioner;
-    provisioner.renew(via);
+    if (!provisioner.renew(via)) return;
     if (provisioner.identityName !== identityName) this.#redial();
-    else if (this.#link.isOnline) this.session.add(provisioner.filters);
-    else this.#identityName = "";
+    else this.#identity?.session.add(provisioner.filters);
   }
 
   publish(
@@ -188,7 +187,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
   }
 
   adopt(): void {
-    this.#link.switch();
+    this.#redial();
   }
 
   // -- what the link tells --
@@ -200,10 +199,12 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
     if (this.#identity && this.#identityName === identityName) return this.#identity;
     const { will } = this.#options;
     const as = provisioner?.isClaim ? "claim" : "device";
-    const before = this.#identity?.as === as ? this.#identity.session : undefined;
+    const clientId = as === "claim" ? this.host.system.id : this.thingName!;
+    const isSame = this.#identity?.as === as && this.#identity.clientId === clientId;
+    const before = isSame ? this.#identity!.session : undefined;
     this.#identity = {
       as,
-      clientId: as === "claim" ? this.host.system.id : this.thingName!,
+      clientId,
       clean: as === "claim",
       session: before ?? this.#newSession(as),
       will: as === "claim" || !will ? undefined : willOf(will, this.thingName!),
@@ -245,6 +246,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
 
   onDialing({ as }: LinkIdentity, attempt: number): void {
     this.#unfollow();
+    this.#provisioner?.quiet();
     this.emit({ type: "connecting", as, attempt });
   }
 
@@ -253,14 +255,15 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
     this.emit({ type: "online", as, clientId, sessionPresent, protocolVersion });
   }
 
-  onLost(error: AgentError, retryInMs: number): void {
+  onLost(error: AgentError, retryInMs: number, wasOnline: boolean): void {
     this.#unfollow();
-    this.#provisioner?.onLost(error);
+    this.#provisioner?.onLost(error, wasOnline);
     this.emit({ type: "offline", error, retryInMs });
   }
 
   onStopped(): void {
     this.#unfollow();
+    this.#provisioner?.quiet();
     this.emit({ type: "stopped" });
   }
 
@@ -299,6 +302,11 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
   /** Without a reply topic the claim can do nothing; a device has its telemetry. */
   onRefused(_topic: string, error: AgentError): void {
     if (this.#isClaim) {
+      this.drop(error);
+      return;
+    }
+    // What the identity on trial may not, the one in force might: that goes on.
+    if (this.#provisioner?.isReplacing) {
       this.drop(error);
       return;
     }

@@ -42,7 +42,7 @@ export interface LinkOwner {
   onWaiting(inMs: number): void;
   onDialing(identity: LinkIdentity, attempt: number): void;
   onOnline(identity: LinkIdentity, sessionPresent: boolean): void;
-  onLost(error: AgentError, retryInMs: number): void;
+  onLost(error: AgentError, retryInMs: number, wasOnline: boolean): void;
   onStopped(): void;
   /** Something is wrong that does not end the link. */
   onFault(error: AgentError): void;
@@ -75,7 +75,7 @@ export class Link {
   #timer: TimerHandle | undefined;
   #error: AgentError | undefined;
   /** An end that the owner has not been told of. */
-  #ended = false;
+  #end: { readonly wasOnline: boolean } | undefined;
   #dials = 0;
   /** Epoch ms the server's certificates were judged at. */
   #judgedAt = 0;
@@ -149,10 +149,15 @@ export class Link {
         return this.#after(effect.delayMs, () => this.#onDeadline());
       case "wait":
         this.#after(effect.delayMs, () => this.#advance({ type: "due" }), true);
-        if (this.#ended) this.#owner.onLost(this.#error!, effect.delayMs);
-        else this.#owner.onWaiting(effect.delayMs);
-        this.#ended = false;
+        return this.#tellWait(effect.delayMs);
     }
+  }
+
+  #tellWait(delayMs: number): void {
+    const end = this.#end;
+    this.#end = undefined;
+    if (end) this.#owner.onLost(this.#error!, delayMs, end.wasOnline);
+    else this.#owner.onWaiting(delayMs);
   }
 
   /** One timer serves all states: a deadline while connecting or draining, the backoff while waiting. */
@@ -308,7 +313,7 @@ export class Link {
       return;
     }
     this.#error = error;
-    this.#ended = true;
+    this.#end = { wasOnline: this.isOnline };
     const { host, keepAliveMs } = this.#options;
     const ticks = host.clock.ticks();
     if (this.isOnline) {

@@ -60,6 +60,8 @@ export class Provisioner {
   /** A publish is on its way that the identity on trial has to see acknowledged. */
   #isProving = false;
   #reports = 0;
+  /** Ticks before which no age is a reason to ask: a refusal, or a clock that is ahead, would be one with every link. */
+  #restUntil = 0;
   #configuration: ReadonlyMap<string, string> | undefined;
 
   constructor(wiring: Wiring, options: CheckedOptions) {
@@ -109,6 +111,11 @@ export class Provisioner {
     return { certificates, key: keyPair.privateKey };
   }
 
+  /** Whether one that is to take the place of the identity in force is on trial. */
+  get isReplacing(): boolean {
+    return isOnTrial(this.#record) && this.#record.identity !== undefined;
+  }
+
   /** The reply topics, while something is asked for over the link that dials as `identityName`. */
   get filters(): readonly string[] {
     const state = stateOf(this.#record);
@@ -122,26 +129,29 @@ export class Provisioner {
     return this.#configuration;
   }
 
-  /** Asks for another identity. */
-  renew(via: "claim" | "identity"): void {
-    this.event({ type: "wanted", via });
+  /** Asks for another identity. @returns whether that was news */
+  renew(via: "claim" | "identity"): boolean {
+    if (this.#record.enrollment !== undefined) return false;
+    this.#tryStep(() => this.event({ type: "wanted", via }));
+    return this.#record.enrollment !== undefined;
   }
 
   event(event: ProvisioningEvent): void {
     const { record, effects } = step(this.#record, event);
+    let isSaved = true;
     if (record !== this.#record) {
-      this.#save(record, event);
+      isSaved = this.#save(record, event);
       const before = this.#record;
       this.#record = record;
       this.#tell(event, before);
     }
-    for (const effect of effects) this.#perform(effect);
+    for (const effect of effects) if (isSaved || effect.type !== "erase") this.#perform(effect);
   }
 
   /** All topics of the link are subscribed. */
   onSubscribed(): void {
     if (isOnTrial(this.#record)) {
-      if (this.#record.identity !== undefined) return this.#prove();
+      if (this.isReplacing) return this.#prove();
       this.event({ type: "held" });
     }
     if (this.filters.length > 0) this.#ready();
@@ -162,19 +172,24 @@ export class Provisioner {
     const isRegister = topic.startsWith(provisionTopic(template, format));
     if (stateOf(this.#record) !== (isRegister ? "certified" : "keyed")) return;
     this.#requests.answered();
-    this.#attemptReply(() => this.#onReply(topic, payload, isRegister));
+    this.#tryStep(() => this.event(this.#attemptReply(topic, payload, isRegister)));
   }
 
-  /** The link has ended. A refusal of the identity on trial counts, and so does an end instead of its acknowledgement. */
-  onLost(error: AgentError): void {
-    this.#quiet();
-    const isAnswer = refusals.includes(error.code) || this.#isProving;
-    this.#isProving = false;
+  /**
+   * The link has ended. A refusal of the identity on trial counts, and so does an end instead of its acknowledgement: a broker
+   * closes on a subscription as well.
+   *
+   * @param wasOnline CONNACK had arrived
+   */
+  onLost(error: AgentError, wasOnline: boolean): void {
+    this.quiet();
+    const isAnswer = refusals.includes(error.code) || (wasOnline && this.isReplacing);
     if (isOnTrial(this.#record) && isAnswer) this.event({ type: "rejected", error });
   }
 
-  /** Nothing is waited for any more. */
-  #quiet(): void {
+  /** There is no link: nothing is waited for any more. */
+  quiet(): void {
+    this.#isProving = false;
     this.#pending?.answered();
     this.#wiring.host.timer.clear(this.#retry);
     this.#retry = undefined;
@@ -186,8 +201,10 @@ export class Provisioner {
     try {
       record = this.#checked(this.#store.read() ?? notProvisioned);
     } catch (error) {
+      // A medium that does not answer has not lost anything: to be tried again.
+      if (!(error instanceof AgentError) || error.code === "storage/write") throw error;
       this.#attempt("what cannot be read could not be kept aside", () => this.#store.keepAside());
-      this.#wiring.emit({ type: "fault", error: error as AgentError });
+      this.#wiring.emit({ type: "fault", error });
     }
     const isGiven = record.identity === undefined || record.identity.slot === "given";
     if (own === undefined || !isGiven) return record;
@@ -216,14 +233,21 @@ export class Provisioner {
     return { ...record, enrollment: { state: "wanted", via, slot } };
   }
 
-  /** That an identity has proved itself can be found out again; everything else must be in flash before it is acted upon. */
-  #save(record: ProvisioningRecord, event: ProvisioningEvent): void {
+  /**
+   * What has proved itself, and what was refused, can be found out again; everything else must be in flash before it is acted
+   * upon.
+   *
+   * @returns whether flash has it: otherwise no key may be erased, the record before needs them all
+   */
+  #save(record: ProvisioningRecord, { type }: ProvisioningEvent): boolean {
     try {
       this.#store.write(record);
+      return true;
     } catch (cause) {
       const error = new AgentError("storage/write", "identity: not saved", { cause });
-      if (event.type !== "held" && event.type !== "reported") throw error;
+      if (type !== "held" && type !== "reported" && type !== "rejected") throw error;
       this.#wiring.emit({ type: "fault", error });
+      return false;
     }
   }
 
@@ -261,6 +285,8 @@ export class Provisioner {
           this.#options.claim?.forgetClaim?.(),
         );
       case "erase":
+        // The product, told that this identity is in force or that one is given up, has asked for another: its key is there.
+        if (this.#record.enrollment !== undefined) return;
         return this.#attempt("a key that is of no more use could not be erased", () =>
           this.#store.erase(effect.slot),
         );
@@ -270,6 +296,7 @@ export class Provisioner {
         wiring.emit({ type: "fault", error: effect.error });
         return this.#after(limits.rotationRetryMs, () => this.#ready());
       case "givenUp":
+        this.#restUntil = wiring.host.clock.ticks() + dayMs;
         wiring.emit({ type: "rotationFailed", error: effect.error });
         return this.#after(dayMs, () => this.#renewOfAge());
     }
@@ -331,19 +358,33 @@ export class Provisioner {
   }
 
   #ready(): void {
-    this.event({ type: "ready", now: this.#wiring.now });
+    this.#tryStep(() => this.event({ type: "ready", now: this.#wiring.now }));
+  }
+
+  /** While an identity is in force no failure to get another may cost its link, or it would cost every one. */
+  #tryStep(work: () => void): void {
+    try {
+      work();
+    } catch (cause) {
+      const { identity, enrollment } = this.#record;
+      if (identity === undefined || this.isClaim || isOnTrial(this.#record)) throw cause;
+      const error =
+        cause instanceof AgentError
+          ? cause
+          : new AgentError("agent/fault", "another identity cannot be had", { cause });
+      if (enrollment === undefined) this.#wiring.emit({ type: "rotationFailed", error });
+      else this.event({ type: "rejected", error });
+    }
   }
 
   /** A reply that cannot be used counts as a refusal: it is spaced and bounded like one. */
-  #attemptReply(work: () => ProvisioningEvent): void {
-    let event: ProvisioningEvent;
+  #attemptReply(topic: string, payload: Uint8Array, isRegister: boolean): ProvisioningEvent {
     try {
-      event = work();
+      return this.#onReply(topic, payload, isRegister);
     } catch (error) {
       if (!(error instanceof AgentError) || error.kind === "storage") throw error;
-      event = { type: "rejected", error };
+      return { type: "rejected", error };
     }
-    this.event(event);
   }
 
   #onReply(topic: string, payload: Uint8Array, isRegister: boolean): ProvisioningEvent {
@@ -411,7 +452,7 @@ export class Provisioner {
         this.event({ type: "held" });
         this.#settled();
       },
-      error => this.event({ type: "rejected", error }),
+      error => this.#wiring.drop(error),
     );
   }
 
@@ -434,12 +475,16 @@ export class Provisioner {
   /** Looks once a day whether the certificate has reached the age at which the product wants another. */
   #renewOfAge(): void {
     const { rotateAfterDays } = this.#options;
-    if (rotateAfterDays === undefined) return;
-    const { now } = this.#wiring;
-    const issued = validFrom(this.credentials.certificates[0]!, "certificate");
-    if (!this.#options.enrolling) return;
-    if (now !== undefined && now - issued >= rotateAfterDays * dayMs) this.#wiring.renew();
-    else this.#after(dayMs, () => this.#renewOfAge());
+    if (rotateAfterDays === undefined || this.#record.enrollment !== undefined) return;
+    this.#after(dayMs, () => this.#renewOfAge());
+    this.#attempt("the certificate's age could not be told, or no other be asked for", () => {
+      const { now, host } = this.#wiring;
+      const issued = validFrom(this.credentials.certificates[0]!, "certificate");
+      const isOld = now !== undefined && now - issued >= rotateAfterDays * dayMs;
+      if (!isOld || host.clock.ticks() < this.#restUntil) return;
+      this.#restUntil = host.clock.ticks() + dayMs;
+      this.#wiring.renew();
+    });
   }
 
   #after(delayMs: number, work: () => void): void {

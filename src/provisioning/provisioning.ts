@@ -137,9 +137,14 @@ export function step(record: ProvisioningRecord, event: ProvisioningEvent): Resu
     case "held":
       return isOnTrial(record) ? held(record) : { record, effects: [] };
     case "reported":
-      if (record.retired === undefined) return { record, effects: [] };
-      return { record: identity ? { identity } : {}, effects: [] };
+      return reported(record);
   }
+}
+
+/** Another identity may have been asked for meanwhile. */
+function reported(record: ProvisioningRecord): Result {
+  const { retired, ...rest } = record;
+  return { record: retired === undefined ? record : rest, effects: [] };
 }
 
 function otherSlot(identity: Identity | undefined): Slot {
@@ -174,14 +179,17 @@ function begun(record: ProvisioningRecord): Result {
 
 function ready(record: ProvisioningRecord, now: number | undefined): Result {
   const enrollment = record.enrollment!;
-  if (enrollment.state === "keyed") return { record, effects: [{ type: "requestCertificate" }] };
+  const ask = { type: "requestCertificate" } as const;
+  // Its key could not be made or kept before.
+  if (enrollment.state === "wanted") return { record, effects: [{ type: "makeKey" }, ask] };
+  if (enrollment.state === "keyed") return { record, effects: [ask] };
   const { tokenUntil } = enrollment;
   const isStale = tokenUntil !== undefined && now !== undefined && now > tokenUntil;
   if (!isStale) return { record, effects: [{ type: "register" }] };
   // The service has deleted the certificate by now.
   return {
     record: { ...record, enrollment: keyed(enrollment, enrollment.slot) },
-    effects: [{ type: "requestCertificate" }],
+    effects: [ask],
   };
 }
 
@@ -200,7 +208,7 @@ function rejected(record: ProvisioningRecord, error: AgentError): Result {
   }
   const effects = waiting(state, via, error);
   // With a claim there is nothing to go back to: the key stays, and asks for as long as it takes.
-  if (state === "keyed" && via === "claim") return { record, effects };
+  if ((state === "keyed" || state === "wanted") && via === "claim") return { record, effects };
   if (refusals < most) return { record: counted, effects };
   return { record: { ...record, enrollment: keyed(enrollment, slot) }, effects };
 }

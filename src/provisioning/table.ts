@@ -23,6 +23,8 @@ export const enrollmentTable: Table<EnrollmentState, EnrollmentEventName> = deep
     begun: "wanted",
     wanted: "wanted",
     keyMade: "keyed",
+    ready: "wanted",
+    rejected: "wanted",
     held: "wanted",
     reported: "wanted",
   },
@@ -44,5 +46,11 @@ export const enrollmentTable: Table<EnrollmentState, EnrollmentEventName> = deep
     held: "certified",
     reported: "certified",
   },
-  registered: { begun: "registered", wanted: "registered", rejected: "registered", held: "none" },
+  registered: {
+    begun: "registered",
+    wanted: "registered",
+    rejected: "registered",
+    held: "none",
+    reported: "registered",
+  },
 });

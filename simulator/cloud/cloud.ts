@@ -20,6 +20,7 @@ import type { Hook } from "./hook.js";
 import { Ingress, type MessageEvent } from "./ingress.js";
 import type { JsonObject } from "./json.js";
 import { type AuthorityRegistration, JustInTime, type JustInTimeEvent } from "./just-in-time.js";
+import { brokerLimits } from "./limits.js";
 import { Provisioning, type ProvisioningEvent } from "./provisioning.js";
 import {
   type CertificateRefusal,
@@ -168,7 +169,7 @@ export class Cloud {
       const authority = await Authority.open({ store, clock, random, serverNames });
       cloud = new Cloud(options, authority, store);
       await store.saved();
-      if (options.rest !== undefined) await cloud.#listenRest(options.rest, clock);
+      if (options.rest !== undefined) await cloud.#listenRest(options.rest, clock, options.limits);
       if (options.listen !== undefined) await cloud.#listen(options.listen);
       return cloud;
     } catch (error) {
@@ -330,10 +331,15 @@ export class Cloud {
     this.#onEvent({ type: "listening", host: listen.host, port: this.#front.port });
   }
 
-  async #listenRest({ host, port, orAny }: RestListen, clock: Clock): Promise<void> {
+  async #listenRest(
+    { host, port, orAny }: RestListen,
+    clock: Clock,
+    limits: CloudOptions["limits"],
+  ): Promise<void> {
     const services: RestServices = {
       shadows: this.#shadows,
       clock,
+      limits: { ...brokerLimits, ...limits },
       publish: message => this.#ingress.fromRest(message),
     };
     const rest = await Rest.listen({ host, port, ...services }).catch((error: unknown) => {

@@ -2,15 +2,17 @@
 
 import type { Clock } from "./environment.js";
 import type { JsonObject } from "./json.js";
-import { brokerLimits, restLimits } from "./limits.js";
+import { type BrokerLimits, restLimits } from "./limits.js";
+import { MalformedPacket } from "./reasons.js";
 import { failure, invalid, type RestAnswer, type RestRequest, success } from "./rest-answers.js";
+import { publishOf } from "./rest-publish.js";
 import type { Message } from "./session.js";
 import { isShadowName, isThingName, type ShadowOperation, type Shadows } from "./shadows.js";
-import { isTopicName, isWithinLimits } from "./topics.js";
 
 export interface RestServices {
   readonly shadows: Pick<Shadows, "request" | "names">;
   readonly clock: Clock;
+  readonly limits: BrokerLimits;
   /** `reserved`: a topic under `$` that nothing here serves; `throttled`: nothing more is retained. */
   publish(message: Message): "accepted" | "reserved" | "throttled";
 }
@@ -100,18 +102,15 @@ function nameOf(nextToken: string | null): string | undefined {
   return isShadowName(name) ? name : undefined;
 }
 
-function publish(topic: string, { query, body }: RestRequest, services: RestServices): RestAnswer {
-  if (!isTopicName(topic) || !isWithinLimits(topic, brokerLimits)) return invalid("Invalid topic");
-  const qos = query.get("qos") || "0";
-  const retain = query.get("retain") || "false";
-  if (qos !== "0" && qos !== "1") return invalid("qos is not 0 or 1");
-  if (retain !== "true" && retain !== "false") return invalid("retain is not true or false");
-  const verdict = services.publish({
-    topic,
-    payload: body,
-    qos: qos === "1" ? 1 : 0,
-    retain: retain === "true",
-  });
+function publish(topic: string, request: RestRequest, services: RestServices): RestAnswer {
+  let message: Message;
+  try {
+    message = publishOf(topic, request, services.limits, services.clock.now());
+  } catch (error) {
+    if (error instanceof MalformedPacket) return invalid(error.message);
+    throw error;
+  }
+  const verdict = services.publish(message);
   if (verdict === "reserved") return failure(403, { message: "Forbidden" });
   if (verdict === "throttled") return failure(429, { message: "Too many retained messages" });
   return success({ message: "OK" });

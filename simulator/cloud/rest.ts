@@ -5,7 +5,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { listenError } from "./front.js";
 import { restLimits } from "./limits.js";
-import { failure, type RestAnswer } from "./rest-answers.js";
+import { failure, type RestAnswer, type RestRequest } from "./rest-answers.js";
 import { answerRest, type RestServices } from "./rest-routes.js";
 
 export interface RestOptions extends RestServices {
@@ -62,8 +62,13 @@ export class Rest {
     }
     const [path = "", query = ""] = (request.url ?? "").split(/\?(.*)/s, 2);
     const { method = "" } = request;
+    // Only Set-Cookie comes as a list, and nobody looks at that.
+    const headers = request.headers as RestRequest["headers"];
     try {
-      return answerRest({ method, path, query: new URLSearchParams(query), body }, this.#services);
+      return answerRest(
+        { method, path, query: new URLSearchParams(query), headers, body },
+        this.#services,
+      );
     } catch {
       return failure(500, { message: "Internal service failure" });
     }

@@ -12,7 +12,7 @@ interface Asked {
 
 interface RestRig extends Awaited<ReturnType<typeof shadowRig>> {
   /** @param target path and query */
-  rest(method: string, target: string, body?: unknown): Asked;
+  rest(method: string, target: string, body?: unknown, headers?: Record<string, string>): Asked;
   readonly published: Parameters<RestServices["publish"]>[0][];
 }
 
@@ -22,16 +22,17 @@ async function rig(publish: RestServices["publish"] = () => "accepted"): Promise
   const services: RestServices = {
     shadows: inner.shadows,
     clock: inner.time,
+    limits: brokerLimits,
     publish: message => {
       published.push(message);
       return publish(message);
     },
   };
-  const rest: RestRig["rest"] = (method, target, body = "") => {
+  const rest: RestRig["rest"] = (method, target, body = "", headers = {}) => {
     const [path = "", query = ""] = target.split("?");
     const text = typeof body === "string" ? body : JSON.stringify(body);
     const answer = answerRest(
-      { method, path, query: new URLSearchParams(query), body: Buffer.from(text) },
+      { method, path, query: new URLSearchParams(query), headers, body: Buffer.from(text) },
       services,
     );
     const type = answer.headers["x-amzn-errortype"];
@@ -123,6 +124,10 @@ for (const target of [
   "POST /topics/1/2/3/4/5/6/7/8/9",
   "POST /topics/a?qos=2",
   "POST /topics/a?retain=yes",
+  "POST /topics/$aws/things/node-1/shadow/update?retain=true",
+  "POST /topics/a?responseTopic=b/%2B",
+  "POST /topics/a?messageExpiry=-1",
+  `POST /topics/a?contentType=${"c".repeat(brokerLimits.contentTypeBytes + 1)}`,
 ]) {
   test(refuses, target, 400, "InvalidRequestException");
 }
@@ -179,3 +184,49 @@ test("a reserved topic is forbidden, a full store of retained messages throttles
   const throttled = await rig(() => "throttled");
   t.like(throttled.rest("POST", "/topics/a"), { status: 429, type: "ThrottlingException" });
 });
+
+test("what MQTT 5 says about a message comes in query and headers", async t => {
+  const { rest, published, time } = await rig();
+  const base64 = (text: string): string => Buffer.from(text).toString("base64");
+  const query = "contentType=text/plain&responseTopic=r%2Fs&messageExpiry=60";
+  rest("POST", `/topics/a?${query}`, "x", {
+    "x-amz-mqtt5-user-properties": base64('[{"b":"1"},{"a":"2"},{"b":"3"}]'),
+    "x-amz-mqtt5-payload-format-indicator": "UTF8_DATA",
+    "x-amz-mqtt5-correlation-data": base64("c"),
+  });
+  t.deepEqual(published[0]?.properties, {
+    contentType: "text/plain",
+    responseTopic: "r/s",
+    payloadFormatIndicator: true,
+    correlationData: Buffer.from("c"),
+    userProperties: [
+      ["b", "1"],
+      ["a", "2"],
+      ["b", "3"],
+    ],
+  });
+  t.is(published[0]?.expiresAt, time.now() + 60_000);
+  rest("POST", "/topics/a?messageExpiry=0", "x", {
+    "x-amz-mqtt5-payload-format-indicator": "UNSPECIFIED_BYTES",
+  });
+  t.is(published[1]?.expiresAt, undefined);
+  t.is(published[1]?.properties?.payloadFormatIndicator, false);
+});
+
+for (const [name, value] of [
+  ["user-properties", "?"],
+  ["user-properties", "e30="], // {}
+  ["user-properties", "Ww=="], // [
+  ["user-properties", "W3siYSI6MX1d"], // [{"a":1}]
+  ["user-properties", "W3siYSI6IjEiLCJiIjoiMiJ9XQ=="], // [{"a":"1","b":"2"}]
+  ["user-properties", "W3t9XQ=="], // [{}]
+  ["payload-format-indicator", "utf8"],
+  ["payload-format-indicator", "constructor"],
+  ["correlation-data", "a b"],
+] as const) {
+  test(`a publish with ${name} ${value} is refused`, async t => {
+    const { rest, published } = await rig();
+    t.is(rest("POST", "/topics/a", "x", { [`x-amz-mqtt5-${name}`]: value }).status, 400);
+    t.deepEqual(published, []);
+  });
+}

@@ -299,6 +299,8 @@ export class Provisioner {
         this.#restUntil = wiring.host.clock.ticks() + dayMs;
         wiring.emit({ type: "rotationFailed", error: effect.error });
         return this.#after(dayMs, () => this.#renewOfAge());
+      case "report":
+        return this.#reportRetired();
     }
   }
 

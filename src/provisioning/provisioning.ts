@@ -35,7 +35,10 @@ export interface Enrollment {
 export interface ProvisioningRecord {
   readonly identity?: Identity;
   readonly enrollment?: Enrollment;
-  /** Certificate id of the identity before this one, until the cloud has been told that it is not needed any more. */
+  /**
+   * Certificate id that is not needed any more, until the cloud has been told: of the identity before this one, or of one to
+   * come that was given up.
+   */
   readonly retired?: string;
 }
 
@@ -65,6 +68,8 @@ export type ProvisioningEvent =
 
 export type ProvisioningEffect =
   | { readonly type: "makeKey" | "requestCertificate" | "register" | "adopt" | "forgetClaim" }
+  /** The link there is is that of the identity in force: tell the cloud over it what is retired. */
+  | { readonly type: "report" }
   /** The credential in this place is of no more use. */
   | { readonly type: "erase"; readonly slot: Slot }
   /** Try again later: by a new link, or after a while on the same. */
@@ -186,9 +191,9 @@ function ready(record: ProvisioningRecord, now: number | undefined): Result {
   const { tokenUntil } = enrollment;
   const isStale = tokenUntil !== undefined && now !== undefined && now > tokenUntil;
   if (!isStale) return { record, effects: [{ type: "register" }] };
-  // The service has deleted the certificate by now.
+  // The service has deleted the certificate by now, unless it was registered.
   return {
-    record: { ...record, enrollment: keyed(enrollment, enrollment.slot) },
+    record: { ...record, ...surplus(record), enrollment: keyed(enrollment, enrollment.slot) },
     effects: [ask],
   };
 }
@@ -204,13 +209,27 @@ function rejected(record: ProvisioningRecord, error: AgentError): Result {
   const most = state === "registered" ? trials : limits.registerAttempts;
   if (via === "identity" && identity !== undefined && refusals >= most) {
     const { enrollment: _, ...rest } = record;
-    return { record: rest, effects: [{ type: "givenUp", error }, ...eraseAllBut(identity)] };
+    // On trial there is no such link: the next one tells.
+    const told = state === "registered" ? [] : [{ type: "report" } as const];
+    return {
+      record: { ...rest, ...surplus(record) },
+      effects: [{ type: "givenUp", error }, ...eraseAllBut(identity), ...told],
+    };
   }
   const effects = waiting(state, via, error);
   // With a claim there is nothing to go back to: the key stays, and asks for as long as it takes.
   if ((state === "keyed" || state === "wanted") && via === "claim") return { record, effects };
   if (refusals < most) return { record: counted, effects };
-  return { record: { ...record, enrollment: keyed(enrollment, slot) }, effects };
+  return {
+    record: { ...record, ...surplus(record), enrollment: keyed(enrollment, slot) },
+    effects,
+  };
+}
+
+/** A certificate that is given up may be active: RegisterThing was done, and its answer lost. */
+function surplus({ enrollment, retired }: ProvisioningRecord): Pick<ProvisioningRecord, "retired"> {
+  const newest = enrollment?.certificateId ?? retired;
+  return newest === undefined ? {} : { retired: newest };
 }
 
 function waiting(
@@ -226,10 +245,9 @@ function waiting(
 function held(record: ProvisioningRecord): Result {
   const { slot, certificateId, thingName } = record.enrollment!;
   const identity = { slot, certificateId: certificateId!, thingName: thingName! };
-  const before = record.identity;
-  const retired = before === undefined ? {} : { retired: before.certificateId };
+  const retired = record.identity?.certificateId ?? record.retired;
   return {
-    record: { identity, ...retired },
+    record: { identity, ...(retired === undefined ? {} : { retired }) },
     effects: [{ type: "forgetClaim" }, ...eraseAllBut(identity)],
   };
 }

@@ -139,6 +139,9 @@ test("power cut at every flash operation of the first boot: the next boot ends p
     t.is(identityOf(world)?.thingName, "node-SN-1", `cut ${cutAt}`);
     t.deepEqual(world.cloud.clients(), ["node-SN-1"], `cut ${cutAt}`);
     t.true(world.cloudSaw("certificateIssued").length <= 2, `cut ${cutAt}: at most one orphan`);
+    const all = world.cloud.certificates.list();
+    const active = all.filter(({ kind, status }) => kind === "device" && status === "ACTIVE");
+    t.is(active.length, 1, `cut ${cutAt}: what was registered, but never answered, is retired`);
     t.is(world.cloud.things().length, 1, `cut ${cutAt}`);
   }
 });

@@ -51,9 +51,11 @@ export class CredentialStore {
     return stored && parseRecord(stored);
   }
 
-  /** @throws what the store throws: the record before it still holds */
+  /** @throws what the store throws, or AgentError for what could not be read again: the record before it still holds */
   write(record: ProvisioningRecord): void {
-    writePair(this.#store, "identity", toUtf8(writeJson({ ...record } as Json)));
+    const content = toUtf8(writeJson({ ...record } as Json));
+    parseRecord(content);
+    writePair(this.#store, "identity", content);
   }
 
   /** @throws AgentError "storage/damaged" */

@@ -118,7 +118,7 @@ export function step(record: ProvisioningRecord, event: ProvisioningEvent): Resu
       return ready(record, event.now);
     case "certified": {
       const { slot, certificateId, ownershipToken, now } = event;
-      const until = now === undefined ? {} : { tokenUntil: now + limits.tokenLifeMs };
+      const until = now === undefined ? {} : { tokenUntil: Math.floor(now) + limits.tokenLifeMs };
       const { via } = enrollment!;
       const certified = { state: "certified", via, slot, certificateId, ownershipToken } as const;
       return {

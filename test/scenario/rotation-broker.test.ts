@@ -11,6 +11,7 @@ import {
   ScriptedBroker,
   type ScriptedLink,
 } from "../../simulator/world/scripted-broker.js";
+import type { Host } from "../../src/host.js";
 import { Agent, type AgentOptions, type AgentStatus } from "../../src/index.js";
 import { heldIn } from "./identity.js";
 
@@ -20,11 +21,19 @@ interface Extra {
   /** @returns whether it has answered */
   readonly answer?: (packet: Packet, link: ScriptedLink, registrations: number) => boolean;
   readonly thingName?: string;
+  readonly token?: string;
+  readonly host?: (host: Host) => Host;
   readonly options?: Partial<AgentOptions>;
 }
 
 /** A broker that certifies and registers whoever asks, apart from what `answer` does instead. */
-function world({ answer = () => false, thingName = "node-1", options = {} }: Extra = {}) {
+function world({
+  answer = () => false,
+  thingName = "node-1",
+  token = "token",
+  host: change = host => host,
+  options = {},
+}: Extra = {}) {
   const clock = new VirtualClock();
   let certificates = 0;
   let registrations = 0;
@@ -47,7 +56,7 @@ function world({ answer = () => false, thingName = "node-1", options = {} }: Ext
         certificateId: `c${++certificates}`,
         // Whatever holds the key passes for a certificate of it.
         certificatePem: certificateSigningRequest.replaceAll("CERTIFICATE REQUEST", "CERTIFICATE"),
-        certificateOwnershipToken: "token",
+        certificateOwnershipToken: token,
       });
     }
     if (packet.topic.startsWith("$aws/provisioning-templates/")) {
@@ -60,7 +69,7 @@ function world({ answer = () => false, thingName = "node-1", options = {} }: Ext
   const statuses: AgentStatus[] = [];
   const host = virtualHost({ id: "b", clock, random: new Random(1), network, flash });
   const agent = new Agent({
-    host,
+    host: change(host),
     endpoint: "first.test",
     trustAnchors: [pem("CERTIFICATE")],
     identity: { thingName: "node-1", certificate: pem("CERTIFICATE"), key: pem("PRIVATE KEY") },
@@ -214,4 +223,28 @@ test("a shadow's answer to what was not asked ends no link", async t => {
   });
   await clock.run(10_000);
   t.is(seen("offline").length, 0);
+});
+
+test("nothing is written about an identity that could not be read again", async t => {
+  const odd: readonly Extra[] = [
+    {
+      host: host => ({
+        ...host,
+        clock: { ...host.clock, ticks: () => host.clock.ticks(), now: () => 1.8e12 + 0.5 },
+      }),
+    },
+    { token: "half a pair: \ud800" },
+    { token: "zero \u0000" },
+  ];
+  for (const extra of odd) {
+    const { agent, clock, flash, onStatus } = world(extra);
+    await clock.run(1000);
+    onStatus.call = ({ type }) => {
+      if (type === "certified") t.is(heldIn(flash).record.enrollment?.state, "certified");
+    };
+    agent.rotate();
+    await clock.run(300_000);
+    t.is(agent.observerFault, undefined);
+    t.notThrows(() => heldIn(flash));
+  }
 });

@@ -38,6 +38,8 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
   #identity: LinkIdentity | undefined;
   #identityName = "";
   #tokenPrefix = "";
+  /** Filters refused to the identity in force. */
+  readonly #denied = new Set<string>();
   #isOpen = false;
   #isWanted = false;
   #retry: TimerHandle | undefined;
@@ -231,7 +233,9 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
 
   /** There is a provisioner while it has something to do, and for every dial. */
   #need(): Provisioner | undefined {
-    if (this.#options.enrolling) this.#provisioner ??= new Provisioner(this, this.#options);
+    if (!this.#options.enrolling || this.#provisioner) return this.#provisioner;
+    this.#provisioner = new Provisioner(this, this.#options);
+    if (this.#isOpen) this.#provisioner.resume();
     return this.#provisioner;
   }
 
@@ -300,18 +304,26 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
   }
 
   /** Without a reply topic the claim can do nothing; a device has its telemetry. */
-  onRefused(_topic: string, error: AgentError): void {
+  onRefused(topic: string, error: AgentError): void {
     if (this.#isClaim) {
       this.drop(error);
       return;
     }
-    // What the identity on trial may not, the one in force might: that goes on.
+    // What the identity on trial may not, the one in force may: that goes on.
     if (this.#provisioner?.isReplacing) {
-      this.drop(error);
+      if (!this.#denied.has(topic) && !isProvisioningTopic(topic)) this.drop(error);
       return;
     }
+    this.#denied.add(topic);
     this.#unfollow();
     this.onFault(error);
+  }
+
+  /** A device that may not follow its shadow may change its identity. */
+  onAnswered(): void {
+    const provisioner = this.#provisioner;
+    if (this.#isClaim || !provisioner?.hasIdentity) return;
+    if (this.session.isGranted(provisioner.filters)) provisioner.onSubscribed();
   }
 
   /** Hands telemetry to the session as far as it has room: what waits longer waits in the bounded queue. */

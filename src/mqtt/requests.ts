@@ -25,6 +25,10 @@ export class Requests {
     session.publish({ topic, payload, QoS: 1 });
   }
 
+  get isWaiting(): boolean {
+    return this.#deadline !== undefined;
+  }
+
   /** The answer is here, or nobody waits for it any more. */
   answered(): void {
     this.#timer.clear(this.#deadline);

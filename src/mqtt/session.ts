@@ -31,6 +31,8 @@ export interface SessionHandlers {
   onSubscribed(): void;
   /** A filter was refused: the others hold, and this one is asked for again, a few times. */
   onRefused(topic: string, error: AgentError): void;
+  /** All filters have their answer, and some of them are refused. */
+  onAnswered?(): void;
   /** There is room for another publish. */
   onRoom(): void;
   /** The broker does not acknowledge what it was sent: the link is of no use. */
@@ -277,7 +279,13 @@ export class Session {
       if (codes[i]! < 0x80) this.#granted.add(filter);
       else this.#onRefused(filter, codes[i]!);
     });
-    if (this.#filters.every(filter => this.#granted.has(filter))) this.#handlers.onSubscribed();
+    if (this.isGranted(this.#filters)) this.#handlers.onSubscribed();
+    else if (this.#client && this.#pendingSubscribes.size === 0 && this.#subscribes.length === 0)
+      this.#handlers.onAnswered?.();
+  }
+
+  isGranted(filters: readonly string[]): boolean {
+    return filters.every(filter => this.#granted.has(filter));
   }
 
   #onRefused(filter: string, code: number): void {

@@ -60,6 +60,8 @@ export class Provisioner {
   /** A publish is on its way that the identity on trial has to see acknowledged. */
   #isProving = false;
   #reports = 0;
+  /** Flash has the record. */
+  #isSaved = true;
   /** Ticks before which no age is a reason to ask: a refusal, or a clock that is ahead, would be one with every link. */
   #restUntil = 0;
   #configuration: ReadonlyMap<string, string> | undefined;
@@ -111,6 +113,10 @@ export class Provisioner {
     return { certificates, key: keyPair.privateKey };
   }
 
+  get hasIdentity(): boolean {
+    return this.#record.identity !== undefined;
+  }
+
   /** Whether one that is to take the place of the identity in force is on trial. */
   get isReplacing(): boolean {
     return isOnTrial(this.#record) && this.#record.identity !== undefined;
@@ -129,6 +135,12 @@ export class Provisioner {
     return this.#configuration;
   }
 
+  /** What was in flash when the machine started may be damaged by now: then all begins anew. */
+  resume(): void {
+    const { identity, enrollment } = this.#record;
+    if (identity === undefined && enrollment === undefined) this.event({ type: "begun" });
+  }
+
   /** Asks for another identity. @returns whether that was news */
   renew(via: "claim" | "identity"): boolean {
     if (this.#record.enrollment !== undefined) return false;
@@ -138,14 +150,14 @@ export class Provisioner {
 
   event(event: ProvisioningEvent): void {
     const { record, effects } = step(this.#record, event);
-    let isSaved = true;
     if (record !== this.#record) {
-      isSaved = this.#save(record, event);
+      this.#isSaved = this.#save(record, event);
       const before = this.#record;
       this.#record = record;
       this.#tell(event, before);
     }
-    for (const effect of effects) if (isSaved || effect.type !== "erase") this.#perform(effect);
+    for (const effect of effects)
+      if (this.#isSaved || effect.type !== "erase") this.#perform(effect);
   }
 
   /** All topics of the link are subscribed. */
@@ -154,8 +166,9 @@ export class Provisioner {
       if (this.isReplacing) return this.#prove();
       this.event({ type: "held" });
     }
-    if (this.filters.length > 0) this.#ready();
-    else if (!this.isClaim) this.#settled();
+    if (this.filters.length > 0) {
+      if (!this.#pending?.isWaiting) this.#ready();
+    } else if (!this.isClaim) this.#settled();
   }
 
   /** The identity in force has its link, and nothing else is on its way. */
@@ -163,7 +176,7 @@ export class Provisioner {
     this.#reportRetired();
     this.#renewOfAge();
     const { enrollment, retired } = this.#record;
-    if (!enrollment && !retired && !this.#retry) this.#wiring.rest();
+    if (!enrollment && !retired && !this.#retry && this.#isSaved) this.#wiring.rest();
   }
 
   /** A reply may come twice; only the one that is waited for counts. */

@@ -126,6 +126,8 @@ export class Follower {
   }
 
   #request(operation: "get" | "update", payload: Uint8Array, wiring: Wiring): void {
+    // The product has stopped the agent when it was told.
+    if (this.#record.state === "idle") return;
     const topic = shadowTopic(wiring.thingName!, operation);
     wiring.requests.send(wiring.session, topic, payload, () => this.event({ type: "timeout" }));
   }

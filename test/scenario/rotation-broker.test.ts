@@ -248,3 +248,20 @@ test("nothing is written about an identity that could not be read again", async 
     t.notThrows(() => heldIn(flash));
   }
 });
+
+test("a device whose policy does not allow its shadow can change its identity all the same", async t => {
+  const { agent, clock, seen } = world({
+    answer: (packet, link) => {
+      if (packet.cmd !== "subscribe") return false;
+      const granted = packet.subscriptions.map(({ topic }) =>
+        topic.includes("shadow") ? 0x87 : 1,
+      );
+      link.reply({ cmd: "suback", messageId: packet.messageId!, granted });
+      return true;
+    },
+  });
+  await clock.run(1000);
+  agent.rotate();
+  await clock.run(10_000);
+  t.is(seen("rotated").length, 1);
+});

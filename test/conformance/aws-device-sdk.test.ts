@@ -55,7 +55,9 @@ async function openCloud(t: ExecutionContext, allow: readonly string[]) {
     cloud.certificates.list().find(each => each.thingName === thingName);
   /** A device tells that it reports before the report has arrived. */
   const shadowBecomes = async (thingName: string, state: object): Promise<void> => {
-    const isSo = () => isDeepStrictEqual(cloud.shadow(thingName)?.["state"], state);
+    // As JSON: the cloud's objects have no prototype.
+    const plain = () => JSON.parse(JSON.stringify(cloud.shadow(thingName) ?? {})) as object;
+    const isSo = () => isDeepStrictEqual((plain() as { state?: object }).state, state);
     while (!isSo()) await once(changes, "event");
   };
   return { cloud, events, certificateOf, shadowBecomes };

@@ -8,6 +8,7 @@ import { checkTopic, type ProtocolVersion, type QoS } from "./mqtt/packet.js";
 import { type EnrollingOptions, withDefaults } from "./provisioning/enrolling.js";
 import type { AgentStatus } from "./status.js";
 import { anchorsOf, type CertificateAndKey, credentialsOf } from "./trust/credentials.js";
+import { toUtf8 } from "./util/bytes.js";
 
 /** Fleet provisioning: with a claim all boards share, or one that an installer's tool was given for some minutes. */
 export interface ClaimIdentity extends EnrollingOptions {
@@ -130,6 +131,7 @@ export function checkOptions(options: AgentOptions): CheckedOptions {
     fail(`telemetry.topic "${telemetryTopic}" has no {channel}`);
   checkOne(topicOf(telemetryTopic, "thing", "channel"), "telemetry.topic");
   if (mqtt.will) checkOne(topicOf(mqtt.will.topic, "thing"), "mqtt.will.topic");
+  checkTexts(mqtt);
   return {
     host,
     endpoint,
@@ -151,6 +153,23 @@ export function checkOptions(options: AgentOptions): CheckedOptions {
     will: mqtt.will,
     onStatus: options.onStatus ?? (() => undefined),
   };
+}
+
+/** What CONNECT could not carry would be found out with every dial. */
+function checkTexts({ will, userProperties = [] }: MQTTOptions): void {
+  const texts = userProperties.flat();
+  if (will) texts.push(will.message);
+  for (const text of texts) {
+    let length: number;
+    try {
+      ({ length } = toUtf8(text));
+    } catch (cause) {
+      return fail(`mqtt.will.message or mqtt.userProperties: ${(cause as Error).message}`);
+    }
+    if (length > 0xffff) {
+      fail(`mqtt.will.message or mqtt.userProperties: ${length} bytes, at most 65535 are taken`);
+    }
+  }
 }
 
 function checkOne(topic: string, name: string): void {
@@ -182,7 +201,12 @@ export function checkEndpoint({
 function enrollingOf({ identity, rotation }: AgentOptions): EnrollingOptions | undefined {
   if ("template" in identity) checkEnrolling(identity, "identity");
   const enrolling = rotation?.enrolling;
-  if (enrolling === undefined) return "template" in identity ? identity : undefined;
+  if (enrolling === undefined) {
+    if ("template" in identity) return identity;
+    if (rotation)
+      fail("rotation.enrolling is missing: nobody said how to ask for another identity");
+    return undefined;
+  }
   checkEnrolling(enrolling, "rotation.enrolling");
   // A device that has no identity yet asks as its claim says.
   if ("template" in identity) fail("rotation.enrolling is only for an identity that was given");

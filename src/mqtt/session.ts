@@ -123,11 +123,6 @@ export class Session {
     this.#timer = host.timer;
   }
 
-  /** QoS 1 messages without their PUBACK. */
-  get inFlight(): number {
-    return this.#inFlight.size;
-  }
-
   /** Whether a publish would be sent on without waiting. */
   get hasRoom(): boolean {
     return (

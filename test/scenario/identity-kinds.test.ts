@@ -254,6 +254,19 @@ test("options that make no identity are refused by name and value", async t => {
   });
 });
 
+test("what would fail with every dial, or never happen, is refused before the first", async t => {
+  const world = await openWorld();
+  const { certificate, key } = world.cloud.claim();
+  const given = { thingName: "node-SN-9", certificate, key };
+  const cases: readonly (readonly [Partial<AgentOptions>, RegExp])[] = [
+    [{ identity: given, rotation: { afterDays: 30 } }, /rotation\.enrolling is missing/],
+    [{ mqtt: { will: { topic: "w", message: "\ud800" } } }, /mqtt\.will\.message.*surrogate/],
+    [{ mqtt: { will: { topic: "w", message: "x".repeat(65_536) } } }, /65536 bytes/],
+    [{ mqtt: { userProperties: [["a", "\udc00"]] } }, /userProperties.*surrogate/],
+  ];
+  for (const [options, message] of cases) t.throws(() => start(world, { options }), { message });
+});
+
 test("a claim for a template there is not gets the cloud's own words, and a bounded number of tries", async t => {
   const world = await openWorld();
   const { seen } = start(world, { identity: { template: "other" } });

@@ -171,7 +171,7 @@ function connect(options: TLSSocketOptions): Connecting {
   try {
     const secureContext = secureContextOf(secure);
     const tcp = connectTCP({ host: options.address, port: options.port });
-    let verdict: Error | undefined;
+    let verdict: Error | "believed" | undefined;
     const socket = nodeTLS.connect({
       socket: tcp,
       secureContext,
@@ -179,9 +179,10 @@ function connect(options: TLSSocketOptions): Connecting {
       ...(isIP(name) === 0 ? { servername: name } : {}),
       // Called once OpenSSL has believed the chain.
       checkServerIdentity: (_, certificate) => {
-        verdict =
+        const reason =
           nodeTLS.checkServerIdentity(name, certificate) ?? judgeServer(certificate, secure, name);
-        return verdict;
+        verdict = reason ?? "believed";
+        return reason;
       },
       ...(protocols === undefined ? {} : { ALPNProtocols: [...protocols] }),
       // Node would only hang up: the refusal is made here, where the server can be told.
@@ -190,8 +191,10 @@ function connect(options: TLSSocketOptions): Connecting {
     return {
       socket,
       refusal: () => {
-        if (socket.authorized) return undefined;
-        const refusal = verdict ?? new Error(String(socket.authorizationError));
+        // Both have to have said so: Node asks the second only where it has to.
+        if (socket.authorized && verdict === "believed") return undefined;
+        const unjudged = socket.authorizationError ?? "nobody has judged the server";
+        const refusal = verdict instanceof Error ? verdict : new Error(String(unjudged));
         sayWhy(tcp, socket, alertOf(refusal));
         return refusal;
       },

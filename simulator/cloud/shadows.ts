@@ -278,8 +278,9 @@ export class Shadows {
     if (previous !== undefined) {
       return version === previous.version ? undefined : shadowErrors.versionConflict;
     }
-    const isFirst = version === 1 || version === this.#records.lastVersion(key);
-    return isFirst ? undefined : shadowErrors.versionConflict;
+    const deleted = this.#records.lastVersion(key);
+    const isNext = version === 1 || (deleted > 0 && version === deleted);
+    return isNext ? undefined : shadowErrors.versionConflict;
   }
 
   #changed({ thing, name }: Address, shadow: Shadow, delta: JsonObject | undefined): void {

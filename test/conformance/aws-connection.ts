@@ -1,4 +1,4 @@
-// A connection of AWS's device SDK, and the services over it in either of the SDK's two styles.
+// A connection of AWS's device SDK, and what the SDK makes upon it: its own clients, or services in either of its two styles.
 
 import { once } from "node:events";
 import {
@@ -57,11 +57,29 @@ export interface Connection {
 
 const endpoint = "localhost";
 
-export function connect(access: Access): Promise<Connection> {
-  return access.version === 4 ? connect311(access) : connect5(access);
+/** What the SDK makes upon one connection. */
+export interface Dialed {
+  identity(): iotidentity.IotIdentityClient;
+  identityV2(): iotidentity.IotIdentityClientv2;
+  shadow(): iotshadow.IotShadowClient;
+  shadowV2(): iotshadow.IotShadowClientv2;
+  close(): Promise<void>;
 }
 
-async function connect311(access: Access): Promise<Connection> {
+export async function connect(access: Access): Promise<Connection> {
+  const dialed = await dial(access);
+  const services =
+    access.style === "topics"
+      ? byTopics(dialed.identity(), dialed.shadow())
+      : byRequests(dialed.identityV2(), dialed.shadowV2());
+  return { services, close: () => dialed.close() };
+}
+
+export function dial(access: Omit<Access, "style">): Promise<Dialed> {
+  return access.version === 4 ? dial311(access) : dial5(access);
+}
+
+async function dial311(access: Omit<Access, "style">): Promise<Dialed> {
   const config = iot.AwsIotMqttConnectionConfigBuilder.new_mtls_builder(
     access.certificate,
     access.key,
@@ -74,20 +92,16 @@ async function connect311(access: Access): Promise<Connection> {
     .build();
   const connection = new mqtt.MqttClient().new_connection(config);
   await connection.connect();
-  const services =
-    access.style === "topics"
-      ? byTopics(
-          new iotidentity.IotIdentityClient(connection),
-          new iotshadow.IotShadowClient(connection),
-        )
-      : byRequests(
-          iotidentity.IotIdentityClientv2.newFromMqtt311(connection, requestLimits),
-          iotshadow.IotShadowClientv2.newFromMqtt311(connection, requestLimits),
-        );
-  return { services, close: async () => void (await connection.disconnect()) };
+  return {
+    identity: () => new iotidentity.IotIdentityClient(connection),
+    identityV2: () => iotidentity.IotIdentityClientv2.newFromMqtt311(connection, requestLimits),
+    shadow: () => new iotshadow.IotShadowClient(connection),
+    shadowV2: () => iotshadow.IotShadowClientv2.newFromMqtt311(connection, requestLimits),
+    close: async () => void (await connection.disconnect()),
+  };
 }
 
-async function connect5(access: Access): Promise<Connection> {
+async function dial5(access: Omit<Access, "style">): Promise<Dialed> {
   const config = iot.AwsIotMqtt5ClientConfigBuilder.newDirectMqttBuilderWithMtlsFromMemory(
     endpoint,
     access.certificate,
@@ -104,23 +118,18 @@ async function connect5(access: Access): Promise<Connection> {
   });
   client.start();
   await connected;
-  const services =
-    access.style === "topics"
-      ? byTopics(
-          iotidentity.IotIdentityClient.newFromMqtt5Client(client),
-          iotshadow.IotShadowClient.newFromMqtt5Client(client),
-        )
-      : byRequests(
-          iotidentity.IotIdentityClientv2.newFromMqtt5(client, requestLimits),
-          iotshadow.IotShadowClientv2.newFromMqtt5(client, requestLimits),
-        );
-  const close = async (): Promise<void> => {
-    const stopped = once(client, "stopped");
-    client.stop();
-    await stopped;
-    client.close();
+  return {
+    identity: () => iotidentity.IotIdentityClient.newFromMqtt5Client(client),
+    identityV2: () => iotidentity.IotIdentityClientv2.newFromMqtt5(client, requestLimits),
+    shadow: () => iotshadow.IotShadowClient.newFromMqtt5Client(client),
+    shadowV2: () => iotshadow.IotShadowClientv2.newFromMqtt5(client, requestLimits),
+    close: async () => {
+      const stopped = once(client, "stopped");
+      client.stop();
+      await stopped;
+      client.close();
+    },
   };
-  return { services, close };
 }
 
 const requestLimits = {
@@ -129,18 +138,33 @@ const requestLimits = {
   operationTimeoutInSeconds: 20,
 };
 
+/** Throws `Refused` where the cloud said no. */
+export async function ask<A>(answer: Promise<A>): Promise<A> {
+  try {
+    return await answer;
+  } catch (error) {
+    const isModelled = error instanceof mqtt_request_response.ServiceError && error.modeledError;
+    throw isModelled ? new Refused(error.modeledError) : error;
+  }
+}
+
+/** Resolves once subscribed. */
+export async function opened<E>(
+  stream: mqtt_request_response.StreamingOperation<E>,
+  onMessage: (message: E) => void,
+): Promise<void> {
+  stream.on("incomingPublish", ({ message }) => onMessage(message));
+  const status = once(stream, "subscriptionStatus");
+  stream.open();
+  const [{ type, error }] = await status;
+  // SubscriptionEstablished, of an enumeration the SDK does not export.
+  if (type !== 0) throw new Error(`not subscribed: ${error}`);
+}
+
 function byRequests(
   identity: iotidentity.IotIdentityClientv2,
   shadow: iotshadow.IotShadowClientv2,
 ): Services {
-  const ask = async <A>(answer: Promise<A>): Promise<A> => {
-    try {
-      return await answer;
-    } catch (error) {
-      const isModelled = error instanceof mqtt_request_response.ServiceError && error.modeledError;
-      throw isModelled ? new Refused(error.modeledError) : error;
-    }
-  };
   return {
     certify: certificateSigningRequest =>
       ask<Identity>(
@@ -151,15 +175,8 @@ function byRequests(
     registerThing: registration => ask(identity.registerThing(registration)),
     getShadow: thingName => ask(shadow.getShadow({ thingName })),
     report: (thingName, reported) => ask(shadow.updateShadow({ thingName, state: { reported } })),
-    followDelta: async (thingName, onDelta) => {
-      const stream = shadow.createShadowDeltaUpdatedStream({ thingName });
-      stream.on("incomingPublish", ({ message }) => onDelta(message.state));
-      const status = once(stream, "subscriptionStatus");
-      stream.open();
-      const [{ type, error }] = await status;
-      // SubscriptionEstablished, of an enumeration the SDK does not export.
-      if (type !== 0) throw new Error(`not subscribed to the delta: ${error}`);
-    },
+    followDelta: (thingName, onDelta) =>
+      opened(shadow.createShadowDeltaUpdatedStream({ thingName }), ({ state }) => onDelta(state)),
   };
 }
 

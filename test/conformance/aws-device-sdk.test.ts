@@ -1,34 +1,11 @@
 // AWS's own device SDK and our agent against one local cloud, over mutual TLS, with one template.
 
-import { type ChildProcess, fork, spawnSync } from "node:child_process";
-import { EventEmitter, once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { isDeepStrictEqual } from "node:util";
-import test, { type ExecutionContext } from "ava";
-import { createHost } from "../../hosts/node/host.js";
-import { Cloud, type CloudEvent } from "../../simulator/cloud/cloud.js";
-import { defaultTemplateName } from "../../simulator/cloud/defaults.js";
-import { Agent, type AgentStatus } from "../../src/index.js";
+import type { ChildProcess } from "node:child_process";
+import type { ExecutionContext } from "ava";
+import type { Cloud, CloudEvent } from "../../simulator/cloud/cloud.js";
 import type { Style } from "./aws-connection.js";
-import type { Step, Task } from "./aws-device.js";
-
-const program = fileURLToPath(new URL("./aws-device.js", import.meta.url));
-const isUsable = spawnSync(process.execPath, [program]).status === 0;
-if (!isUsable) {
-  if (process.env["CI"] === "true")
-    test("AWS's device SDK loads", t => t.fail("aws-iot-device-sdk-v2 does not load here"));
-  else test("AWS's device SDK does not load here: the cloud is not tried with it", t => t.pass());
-}
-const withSdk = isUsable ? test : test.skip;
-
-/** Both clients in the same way. */
-interface Way {
-  readonly version: 4 | 5;
-  readonly keys: "device" | "cloud";
-}
+import type { Step } from "./aws-device.js";
+import { forkProgram, openCloud, ourDevice, taskOf, type Way, withSdk } from "./rig.js";
 
 interface Client {
   readonly serialNumber: string;
@@ -38,48 +15,18 @@ interface Client {
   followed(): Promise<void>;
 }
 
-async function openCloud(t: ExecutionContext, allow: readonly string[]) {
-  t.timeout(60_000, "the cloud or one of its clients is silent");
-  const events: CloudEvent[] = [];
-  const changes = new EventEmitter();
-  const onEvent = (event: CloudEvent): void => {
-    events.push(event);
-    changes.emit("event");
-  };
-  const cloud = await Cloud.open({ listen: { host: "127.0.0.1", port: 0 }, allow, onEvent });
-  t.teardown(async () => {
-    if (!t.passed) t.log(events);
-    await cloud.close();
-  });
-  const certificateOf = (thingName: string) =>
-    cloud.certificates.list().find(each => each.thingName === thingName);
-  /** A device tells that it reports before the report has arrived. */
-  const shadowBecomes = async (thingName: string, state: object): Promise<void> => {
-    // As JSON: the cloud's objects have no prototype.
-    const plain = () => JSON.parse(JSON.stringify(cloud.shadow(thingName) ?? {})) as object;
-    const isSo = () => isDeepStrictEqual((plain() as { state?: object }).state, state);
-    while (!isSo()) await once(changes, "event");
-  };
-  return { cloud, events, certificateOf, shadowBecomes };
-}
-
 async function awsDevice(
   t: ExecutionContext,
   cloud: Cloud,
   serialNumber: string,
   way: Way & { readonly style: Style },
 ): Promise<Client> {
-  const child = fork(program, { execArgv: [] });
-  t.teardown(() => void child.kill());
-  await stepOf(child, "ready");
-  const { trustAnchor, ...claim } = cloud.claim();
-  const template = defaultTemplateName;
-  const task: Task = { ...way, claim, trustAnchor, template, serialNumber, port: cloud.port! };
+  const child = await forkProgram(t, "aws-device");
   const provisioned = stepOf(child, "provisioned");
   const followed = stepOf(child, "followed");
   provisioned.catch(() => undefined);
   followed.catch(() => undefined);
-  child.send(task);
+  child.send(taskOf(cloud, serialNumber, way));
   return {
     serialNumber,
     provisioned: async () => {
@@ -110,50 +57,15 @@ function stepOf<T extends Step["type"]>(
   });
 }
 
-async function ourDevice(
+async function ourClient(
   t: ExecutionContext,
   cloud: Cloud,
   serialNumber: string,
-  { version, keys }: Way,
+  way: Way,
 ): Promise<Client> {
-  const directory = await mkdtemp(join(tmpdir(), "skerry-conformance-"));
-  const statuses: AgentStatus[] = [];
-  const changes = new EventEmitter();
-  const { trustAnchor, ...claim } = cloud.claim();
-  const agent = new Agent({
-    host: createHost({ directory, id: "board-1" }),
-    endpoint: "localhost",
-    port: cloud.port!,
-    trustAnchors: [trustAnchor],
-    identity: {
-      template: defaultTemplateName,
-      claim,
-      parameters: { SerialNumber: serialNumber },
-      keys,
-    },
-    mqtt: { protocolVersion: version },
-    onStatus: status => {
-      statuses.push(status);
-      changes.emit("change");
-    },
-  });
+  const { agent, until } = await ourDevice(t, cloud, serialNumber, way);
   const led = { type: "enum", values: ["off", "blue"], default: "off" } as const;
   const settings = agent.settings({ led });
-  const until = async <S>(find: (status: AgentStatus) => S | false): Promise<S> => {
-    for (;;) {
-      for (const status of statuses) {
-        const found = find(status);
-        if (found !== false) return found;
-      }
-      await once(changes, "change");
-    }
-  };
-  t.teardown(async () => {
-    if (!t.passed) t.log(statuses);
-    agent.stop();
-    await until(({ type }) => type === "stopped" && type);
-    await rm(directory, { recursive: true });
-  });
   agent.start();
   return {
     serialNumber,
@@ -165,7 +77,7 @@ async function ourDevice(
       const certificateId = await until(
         status => status.type === "certified" && status.certificateId,
       );
-      t.is(await until(status => status.type === "online" && status.protocolVersion), version);
+      t.is(await until(status => status.type === "online" && status.protocolVersion), way.version);
       return { thingName: agent.thingName!, certificateId };
     },
     followed: async () => {
@@ -194,7 +106,7 @@ for (const way of ways) {
       const { cloud, events, certificateOf, shadowBecomes } = await openCloud(t, ["AWS-1", "SN-1"]);
       const clients = await Promise.all([
         awsDevice(t, cloud, "AWS-1", way),
-        ourDevice(t, cloud, "SN-1", way),
+        ourClient(t, cloud, "SN-1", way),
       ]);
       for (const { serialNumber, provisioned } of clients) {
         const thingName = `node-${serialNumber}`;
@@ -255,7 +167,7 @@ for (const way of [ways[0], ways[3]]) {
       const { cloud } = await openCloud(t, []);
       const clients = await Promise.all([
         awsDevice(t, cloud, "AWS-2", way),
-        ourDevice(t, cloud, "SN-2", way),
+        ourClient(t, cloud, "SN-2", way),
       ]);
       for (const client of clients) {
         await t.throwsAsync(client.provisioned(), { message: /ACCESS_DENIED/ });

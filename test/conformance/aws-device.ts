@@ -1,18 +1,9 @@
 // A device as AWS's own SDK makes one, in a process of its own: the SDK's threads would keep a test's process alive.
 // It provisions itself by claim, comes back with its own certificate and follows its shadow; its parent hears of each step.
 
-import "reflect-metadata";
-import { webcrypto } from "node:crypto";
 import { inspect } from "node:util";
-import * as x509 from "@peculiar/x509";
-import { type Access, connect, Refused, type Services } from "./aws-connection.js";
-
-export interface Task extends Pick<Access, "version" | "style" | "port" | "trustAnchor"> {
-  readonly claim: { readonly certificate: string; readonly key: string };
-  readonly template: string;
-  readonly serialNumber: string;
-  readonly keys: "device" | "cloud";
-}
+import { connect, Refused, type Services } from "./aws-connection.js";
+import { provision, type Task } from "./aws-provision.js";
 
 export type Step =
   | { readonly type: "ready" }
@@ -29,40 +20,6 @@ export type Step =
   | { readonly type: "followed"; readonly delta: object; readonly shadow: object | undefined };
 
 const tell = (step: Step): void => void process.send?.(step);
-
-x509.cryptoProvider.set(webcrypto);
-
-async function newKey(): Promise<{ key: string; request: string }> {
-  const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
-  const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
-  const csr = await x509.Pkcs10CertificateRequestGenerator.create({
-    name: "CN=AWS IoT Device SDK",
-    keys,
-    signingAlgorithm: algorithm,
-  });
-  const pkcs8 = await webcrypto.subtle.exportKey("pkcs8", keys.privateKey);
-  return { key: x509.PemConverter.encode(pkcs8, "PRIVATE KEY"), request: csr.toString("pem") };
-}
-
-async function provision(task: Task) {
-  const { claim, template: templateName, serialNumber } = task;
-  const { services, close } = await connect({ ...task, ...claim, clientId: serialNumber });
-  const own = task.keys === "device" ? await newKey() : undefined;
-  const { certificateId, certificatePem, certificateOwnershipToken, privateKey } =
-    await services.certify(own?.request);
-  const { thingName } = await services.registerThing({
-    templateName,
-    certificateOwnershipToken: certificateOwnershipToken!,
-    parameters: { SerialNumber: serialNumber },
-  });
-  await close();
-  return {
-    thingName: thingName!,
-    certificateId: certificateId!,
-    certificate: certificatePem!,
-    key: own?.key ?? privateKey!,
-  };
-}
 
 async function live(task: Task): Promise<void> {
   const { thingName, certificateId, ...identity } = await provision(task);

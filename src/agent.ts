@@ -5,8 +5,8 @@ import { AgentError } from "./errors.js";
 import type { QoS } from "./mqtt/packet.js";
 import { type AgentOptions, checkEndpoint, checkOptions, type EndpointOptions } from "./options.js";
 import { Settings } from "./settings.js";
-import { Follower } from "./shadow/follower.js";
-import { checkSchema, type Schema } from "./shadow/schema.js";
+import { Follower, type SettingsListener } from "./shadow/follower.js";
+import { leavesOf, type Schema } from "./shadow/schema.js";
 import type { Readings } from "./telemetry/telemetry.js";
 
 export class Agent {
@@ -59,18 +59,20 @@ export class Agent {
   }
 
   /**
-   * Declares the settings the device's classic shadow holds. Once, before `start`.
+   * Declares the settings that a shadow of the device holds: the classic one, or a named one. Each once, before `start`.
    *
    * @throws AgentError "agent/options" for a name or default that cannot be
    */
-  settings<const S extends Schema>(schema: S): Settings<S> {
-    if (this.#core.follower || this.#core.isOpen) {
-      throw new AgentError("agent/options", "settings are declared once, before start");
-    }
-    checkSchema(schema);
-    const settings = new Settings<S>(schema, this.#core);
-    this.#core.follower = new Follower(schema);
-    this.#core.follower.listener = settings as Settings<Schema>;
+  settings<const S extends Schema>(schema: S): Settings<S>;
+  settings<const S extends Schema>(shadow: string, schema: S): Settings<S>;
+  settings<const S extends Schema>(first: string | S, second?: S): Settings<S> {
+    if (this.#core.isOpen)
+      throw new AgentError("agent/options", "settings are declared before start");
+    const [shadow, schema] = typeof first === "string" ? [first, second!] : [undefined, first];
+    const follower = new Follower(shadow, leavesOf(schema));
+    this.#core.follow(follower);
+    const settings = new Settings<S>(schema, follower, this.#core);
+    follower.listener = settings as SettingsListener;
     return settings;
   }
 

@@ -1,7 +1,7 @@
 // The parts of the agent, wired together: one link, the provisioner, the follower of the shadow, the telemetry queue.
 // Everything that a host or the product starts passes through one door here. The core is the owner of every part, so that
 // no part needs functions of its own made for it: on XS each takes as much memory as a small object.
-import { isProvisioningTopic, shadowFilters } from "./cloud/topics.js";
+import { isProvisioningTopic } from "./cloud/topics.js";
 import { type Json, writeJson } from "./codec/json.js";
 import { type Endpoint, Endpoints } from "./connection/endpoints.js";
 import { Link, type LinkIdentity, type LinkOwner, type LinkStatus } from "./connection/link.js";
@@ -10,12 +10,12 @@ import { AgentError } from "./errors.js";
 import type { Host, KeyValue, TimerHandle } from "./host.js";
 import { limits } from "./limits.js";
 import type { QoS, Will } from "./mqtt/packet.js";
-import { Requests } from "./mqtt/requests.js";
 import { Session, type SessionHandlers } from "./mqtt/session.js";
 import { type CheckedOptions, topicOf } from "./options.js";
 import { Provisioner } from "./provisioning/provisioner.js";
 import type { Follower } from "./shadow/follower.js";
-import type { Values } from "./shadow/schema.js";
+import type { FlatValues } from "./shadow/schema.js";
+import { Shadows } from "./shadow/shadows.js";
 import type { AgentStatus } from "./status.js";
 import { encodeSample, type Readings, type Sample, TelemetryQueue } from "./telemetry/telemetry.js";
 import { anchorsOf, credentialsOf } from "./trust/credentials.js";
@@ -23,8 +23,7 @@ import { toUtf8 } from "./util/bytes.js";
 import type { Wiring } from "./wiring.js";
 
 export class Core implements LinkOwner, SessionHandlers, Wiring {
-  readonly requests: Requests;
-  follower: Follower | undefined;
+  #shadows: Shadows | undefined;
   /** What `onStatus` threw last. */
   observerFault: unknown;
   readonly #options: CheckedOptions;
@@ -38,6 +37,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
   #identity: LinkIdentity | undefined;
   #identityName = "";
   #tokenPrefix = "";
+  #tokens = 0;
   /** Filters refused to the identity in force. */
   readonly #denied = new Set<string>();
   #isOpen = false;
@@ -46,7 +46,6 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
 
   constructor(options: CheckedOptions) {
     this.#options = options;
-    this.requests = new Requests(options.host.timer, this);
     this.#time = new WallTime(options.host.clock, options.builtAt);
     this.#endpoints = new Endpoints(options.endpoint);
     this.#link = new Link(options, this, this.#time, this.#endpoints);
@@ -109,14 +108,18 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
     return this.#isOpen ? (this.#need()?.configuration ?? new Map()) : new Map();
   }
 
-  get settings(): Values {
-    return this.follower!.values;
+  follow(follower: Follower): void {
+    this.#shadows ??= new Shadows();
+    this.#shadows.add(follower);
   }
 
-  changeSettings(values: Values): void {
-    if (!this.follower!.isOpen)
-      throw new AgentError("agent/options", "settings are set after start");
-    this.enter(() => this.follower!.event({ type: "changed", values }));
+  changeSettings(follower: Follower, values: FlatValues): void {
+    if (!follower.isOpen) throw new AgentError("agent/options", "settings are set after start");
+    this.enter(() => follower.event({ type: "changed", values }));
+  }
+
+  retrySettings(follower: Follower): void {
+    if (follower.isOpen) this.enter(() => follower.event({ type: "retry" }));
   }
 
   send(channel: string, readings: Readings, QoS: QoS): void {
@@ -138,8 +141,8 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
     return this.#identity!.session;
   }
 
-  get tokenPrefix(): string {
-    return this.#tokenPrefix;
+  newToken(): string {
+    return `${this.#tokenPrefix}-${++this.#tokens}`;
   }
 
   /** Whatever the host or the product starts runs in here: on a device an exception that left it would be a restart. */
@@ -216,7 +219,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
   }
 
   #newSession(as: "claim" | "device"): Session {
-    const own = as === "device" && this.follower ? shadowFilters(this.thingName!) : [];
+    const own = (as === "device" && this.#shadows?.filters(this.thingName!)) || [];
     const replies = this.#need()?.filters ?? [];
     return new Session([...own, ...replies], this, this.host);
   }
@@ -280,7 +283,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
   onMessage(topic: string, payload: Uint8Array): void {
     try {
       if (isProvisioningTopic(topic)) this.#provisioner?.onMessage(topic, payload);
-      else this.follower?.onMessage(topic, payload);
+      else this.#shadows?.onMessage(topic, payload);
     } catch (error) {
       // What cannot be read now cannot be read later: acknowledged and dropped, or it would come again with every link.
       if (!(error instanceof AgentError) || error.kind !== "protocol") throw error;
@@ -289,10 +292,9 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
   }
 
   onOversize(topic: string, byteLength: number): void {
-    // Its answer was too long: the shadow is not followed until the next connect, all else goes on.
-    if (!this.#isClaim) this.#unfollow();
     const bound = `at most ${limits.messageBytes} are taken`;
-    this.onFault(new AgentError("mqtt/limit", `${topic}: ${byteLength} bytes, ${bound}`));
+    const error = new AgentError("mqtt/limit", `${topic}: ${byteLength} bytes, ${bound}`);
+    if (!this.#shadows?.onOversize(topic, error)) this.onFault(error);
   }
 
   onSubscribed(): void {
@@ -300,7 +302,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
     if (this.#endpoints.isElsewhere) return this.#link.switch();
     this.#attempt("endpoint: not saved", () => this.#held());
     this.#provisioner?.onSubscribed();
-    if (!this.#isClaim) this.follower?.subscribed();
+    if (!this.#isClaim) this.#shadows?.subscribed(this.session);
   }
 
   /** Without a reply topic the claim can do nothing; a device has its telemetry. */
@@ -315,14 +317,15 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
       return;
     }
     this.#denied.add(topic);
-    this.#unfollow();
     this.onFault(error);
   }
 
-  /** A device that may not follow its shadow may change its identity. */
+  /** A device that may not follow one of its shadows may follow the others, and change its identity. */
   onAnswered(): void {
+    if (this.#isClaim) return;
+    this.#shadows?.subscribed(this.session);
     const provisioner = this.#provisioner;
-    if (this.#isClaim || !provisioner?.hasIdentity) return;
+    if (!provisioner?.hasIdentity) return;
     if (this.session.isGranted(provisioner.filters)) provisioner.onSubscribed();
   }
 
@@ -354,7 +357,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
     this.#tokenPrefix = Array.from(host.crypto.random(4), byte =>
       byte.toString(16).padStart(2, "0"),
     ).join("");
-    this.follower?.open(this);
+    this.#shadows?.open(this);
     this.#need()?.event({ type: "begun" });
     this.#isOpen = true;
   }
@@ -375,8 +378,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
   }
 
   #unfollow(): void {
-    this.requests.answered();
-    this.follower?.event({ type: "lost" });
+    this.#shadows?.lost();
   }
 
   #publish({ channel, payload, QoS }: Sample): void {

@@ -35,6 +35,18 @@ export const limits = Object.freeze({
   telemetryBytes: 8192,
   /** Names in one telemetry message and in one set of settings. */
   names: 64,
+  /** The values of one set of settings, as JSON in one value of the key-value store (4,000 bytes on ESP32); more are refused. */
+  settingsBytes: 3900,
+  /** Of a verdict's reason, in UTF-16 units; cut. */
+  verdictCharacters: 80,
+  /** Named shadows beside the classic one. */
+  namedShadows: 10,
+  /** Named shadows that have filters of their own; more share wildcards. AWS takes 50 subscriptions a connection. */
+  shadowsWithFilters: 4,
+  /** Requests to the shadow service without an answer. AWS takes 10. */
+  shadowsInFlight: 4,
+  /** AWS takes 20 for each thing. */
+  shadowRequestsPerSecond: 10,
   /** Time a dial waits for a wall clock that is not set or behind what is known; looked at each `clockCheckMs`. */
   clockMs: 30_000,
   clockCheckMs: 1000,

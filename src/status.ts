@@ -26,11 +26,23 @@ export type AgentStatus =
   | { readonly type: "rotated"; readonly certificateId: string; readonly retired: string }
   /** Another identity could not be had, or was turned away; the one in force stays. */
   | { readonly type: "rotationFailed"; readonly error: AgentError }
-  /** The shadow was read and all that is desired is in force. */
-  | { readonly type: "settings"; readonly changed: Values; readonly version: number }
-  | { readonly type: "reported"; readonly values: Values }
-  /** A desired value was refused; the one before stays in force. */
-  | { readonly type: "settingRefused"; readonly name: string; readonly reason: string }
+  /** Values that the cloud wants are in force, all that it wanted at once; groups are objects. `shadow` is absent for the classic one. */
+  | {
+      readonly type: "settings";
+      readonly shadow?: string;
+      readonly changed: Values;
+      readonly version: number;
+    }
+  | { readonly type: "reported"; readonly shadow?: string; readonly values: Values }
+  /** A desired value is not put in force, the one before stays; `name` is `group.name` in a group. */
+  | {
+      readonly type: "settingRefused";
+      readonly shadow?: string;
+      readonly name: string;
+      /** "out of range", "wrong type", "unknown", "deferred" or "failed". */
+      readonly verdict: string;
+      readonly reason: string;
+    }
   | {
       readonly type: "telemetry";
       readonly channel: string;

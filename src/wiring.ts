@@ -2,7 +2,6 @@
 import type { Json } from "./codec/json.js";
 import type { AgentError } from "./errors.js";
 import type { Host, KeyValue } from "./host.js";
-import type { Requests } from "./mqtt/requests.js";
 import type { Session } from "./mqtt/session.js";
 import type { AgentStatus } from "./status.js";
 
@@ -14,12 +13,11 @@ export interface Door {
 export interface Wiring extends Door {
   readonly host: Host;
   readonly store: KeyValue;
-  readonly requests: Requests;
   /** Of the identity that is connected, or was last. */
   readonly session: Session;
   readonly thingName: string | undefined;
-  /** Starts every client token; tells the answers to this boot from those to the one before. */
-  readonly tokenPrefix: string;
+  /** A client token; tells the answers to this boot from those to the one before. */
+  newToken(): string;
   emit(status: AgentStatus): void;
   /** Ends the link for a reason of a part's; it is dialed again after a backoff. */
   drop(error: AgentError): void;

@@ -242,24 +242,24 @@ test("what cannot be sent is refused at once, by name, and the link stays", asyn
   t.is(seen("offline").length, 0);
 });
 
-const following = (more: Partial<Parameters<Agent["settings"]>[0]> = {}) => ({
-  seconds: { type: "integer", min: 1, max: 60, default: 5 } as const,
-  ...more,
-});
+const following = () => ({ seconds: { type: "integer", min: 1, max: 60, default: 5 } as const });
 
-/** Answers the shadow's get with a document that is always the same. */
+/** Answers the shadow's get with a document that is always the same, and accepts every update. */
 const withShadow =
   (document: string): Script =>
   (packet, link) => {
     obliging(packet, link);
-    if (packet.cmd !== "publish" || !packet.topic.endsWith("/shadow/get")) return;
+    if (packet.cmd !== "publish" || !packet.topic.includes("/shadow/")) return;
     const { clientToken } = JSON.parse(String(packet.payload));
-    const payload = document.replace("TOKEN", clientToken);
+    const isGet = packet.topic.endsWith("get");
+    const payload = isGet
+      ? document.replace("TOKEN", clientToken)
+      : JSON.stringify({ state: {}, version: 5, clientToken });
     link.reply({
       cmd: "publish",
       topic: `${packet.topic}/accepted`,
       payload,
-      qos: 1,
+      qos: isGet ? 1 : 0,
       messageId: 77,
       dup: false,
       retain: false,
@@ -281,7 +281,9 @@ test("the shadow is read after its topics are granted, applied, saved and report
   const order = broker.received.map(({ packet }) => packet.cmd).slice(0, 5);
   t.deepEqual(order, ["connect", "subscribe", "publish", "publish", "puback"]);
   const update = broker.all("publish").find(publish => publish.topic.endsWith("/shadow/update"));
-  t.deepEqual(JSON.parse(String(update?.payload)).state, { reported: { seconds: 9 } });
+  t.deepEqual(JSON.parse(String(update?.payload)).state, {
+    reported: { seconds: 9, _verdicts: { other: "unknown" } },
+  });
 });
 
 test("a message is acknowledged after it was handled, and a throwing onChange is reported, not fatal", async t => {
@@ -346,7 +348,7 @@ for (const [what, bytes] of evil) {
 }
 
 for (const [what, suffix, payload] of unreadable) {
-  test(`${what}: acknowledged, reported and dropped, or it would come again for ever; the link stays`, async t => {
+  test(`${what}: acknowledged and dropped, or it would come again for ever; the link stays`, async t => {
     const { agent, broker, clock, seen } = world(
       withShadow('{"state":{},"version":1,"clientToken":"TOKEN"}'),
     );
@@ -365,8 +367,10 @@ for (const [what, suffix, payload] of unreadable) {
     await clock.run(5000);
     t.is(seen("offline").length, 0);
     t.true(broker.all("puback").some(({ messageId }) => messageId === 77));
-    const [fault] = seen("fault");
-    t.is(fault?.type === "fault" && fault.error.kind, "protocol");
+    // An answer that nobody waits for is another client's.
+    const faults = seen("fault").map(fault => fault.type === "fault" && fault.error.kind);
+    const isOurs = suffix === "update/delta" || suffix === "update/accepted";
+    t.deepEqual(faults, isOurs ? ["protocol"] : []);
     t.is(settings.values.seconds, 5);
     broker.link!.reply({
       cmd: "publish",
@@ -617,7 +621,7 @@ test("two writers that refuse each other's updates do not race for ever", async 
     broker.all("publish").length < 100,
     `${broker.all("publish").length} requests in ten minutes`,
   );
-  t.true(seen("offline").length >= 3);
+  t.is(seen("offline").length, 0, "the link has nothing to do with it");
 });
 
 test("stopping and starting from inside any status leaves one link and no timer", async t => {

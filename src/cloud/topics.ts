@@ -32,8 +32,14 @@ export function isProvisioningTopic(topic: string): boolean {
   return topic.startsWith("$aws/certificates/") || topic.startsWith("$aws/provisioning-templates/");
 }
 
-export function shadowTopic(thingName: string, suffix: string): string {
-  return `$aws/things/${thingName}/shadow/${suffix}`;
+/** Of the classic shadow, or of a named one. */
+export function shadowPrefix(thingName: string, shadow: string | undefined): string {
+  const name = shadow === undefined ? "" : `name/${shadow}/`;
+  return `$aws/things/${thingName}/shadow/${name}`;
+}
+
+export function shadowTopic(thingName: string, suffix: string, shadow: string | undefined): string {
+  return shadowPrefix(thingName, shadow) + suffix;
 }
 
 const shadowReplies = deepFreeze([
@@ -42,8 +48,14 @@ const shadowReplies = deepFreeze([
   "update/accepted",
   "update/rejected",
   "update/delta",
+  "delete/accepted",
 ]);
 
-export function shadowFilters(thingName: string): readonly string[] {
-  return shadowReplies.map(suffix => shadowTopic(thingName, suffix));
+export function shadowFilters(thingName: string, shadow: string | undefined): readonly string[] {
+  return shadowReplies.map(suffix => shadowTopic(thingName, suffix, shadow));
+}
+
+/** Of all named shadows at once. */
+export function shadowsFilters(thingName: string): readonly string[] {
+  return shadowFilters(thingName, "+");
 }

@@ -16,7 +16,10 @@ export type Shape =
 
 export type Scalar = string | number | boolean | null;
 
-/** `undefined` where a member is absent or, for objects, null. A scalar that is an array or an object reads as `unsupported`. */
+/**
+ * `undefined` where a member is absent or, for objects, null. A scalar that is an array, an object, a number beyond a double or
+ * a text with an unpaired surrogate reads as `unsupported`.
+ */
 export type Read<S> = S extends "string"
   ? string
   : S extends "number" | "integer"
@@ -32,15 +35,27 @@ export type Read<S> = S extends "string"
 /** Stands for a value of a kind the shape has no use for. */
 export const unsupported: unique symbol = Symbol("unsupported");
 
+/** For a text whose writer may be wrong in parts of it: what is wrong is told, and the rest is read. */
+export interface Judge {
+  /** A member that the shape does not name, of the object at `path`. */
+  onOther(path: string, name: string): void;
+}
+
 /**
  * @param shape  the members wanted; every one may be absent
- * @param where  names the text in an error
+ * @param where  names the text in an error, and begins every path
+ * @param judge  when given, an object of another kind reads as `unsupported` as well, and other members are told
  * @throws       AgentError "codec/json" or "codec/utf8" when the text is no JSON, nests deeper than `limits.jsonDepth`,
  *               or a wanted member has another type; the message has the path and the byte
  * @see          RFC 8259
  */
-export function readJson<S extends Shape>(bytes: Uint8Array, shape: S, where: string): Read<S> {
-  const reader = new Reader(bytes, where);
+export function readJson<S extends Shape>(
+  bytes: Uint8Array,
+  shape: S,
+  where: string,
+  judge?: Judge,
+): Read<S> {
+  const reader = new Reader(bytes, where, judge);
   const value = reader.read(shape, where, 0);
   reader.end();
   return value as Read<S>;
@@ -57,11 +72,13 @@ const colon = 58;
 class Reader {
   readonly #bytes: Uint8Array;
   readonly #where: string;
+  readonly #judge: Judge | undefined;
   #at = 0;
 
-  constructor(bytes: Uint8Array, where: string) {
+  constructor(bytes: Uint8Array, where: string, judge: Judge | undefined) {
     this.#bytes = bytes;
     this.#where = where;
+    this.#judge = judge;
   }
 
   read(shape: Shape, path: string, depth: number): unknown {
@@ -69,7 +86,7 @@ class Reader {
     if (typeof shape === "object") {
       if (first === openBrace) return this.#members(shape, path, depth);
     } else if (shape === "strings") {
-      if (first === openBrace) return this.#strings(path);
+      if (first === openBrace) return this.#strings(path, depth);
     } else {
       if (first === openBrace || first === openBracket) {
         if (shape !== "scalar") this.#fail(`${path} is not a ${shape}`);
@@ -77,7 +94,9 @@ class Reader {
         return unsupported;
       }
       const value = this.#scalar();
-      if (shape === "scalar" || fits(shape, value)) return value;
+      if (shape === "scalar") return value;
+      if (value === unsupported) this.#fail(`${path} is out of range or no text`);
+      if (fits(shape, value)) return value;
       if (value !== null) this.#fail(`${path} is not a ${shape}`);
       return undefined;
     }
@@ -85,7 +104,9 @@ class Reader {
       this.#scalar();
       return undefined;
     }
-    return this.#fail(`${path} is not an object`);
+    if (!this.#judge) this.#fail(`${path} is not an object`);
+    this.#skip(depth);
+    return unsupported;
   }
 
   end(): void {
@@ -100,15 +121,22 @@ class Reader {
     for (const name of names) result[name] = undefined;
     this.#eachMember(key => {
       const name = names.find(known => known === key);
-      if (name === undefined) this.#skip(depth + 1);
-      else result[name] = this.read(shape[name]!, `${path}.${name}`, depth + 1);
+      if (name === undefined) {
+        this.#judge?.onOther(path, key);
+        this.#skip(depth + 1);
+      } else result[name] = this.read(shape[name]!, `${path}.${name}`, depth + 1);
     });
     return result;
   }
 
-  #strings(path: string): Map<string, string> {
+  #strings(path: string, depth: number): Map<string, string> {
     const result = new Map<string, string>();
     this.#eachMember(key => {
+      if (this.#judge) {
+        const value = this.read("scalar", path, depth + 1);
+        if (result.size < limits.names) result.set(key, typeof value === "string" ? value : "");
+        return;
+      }
       if (result.size >= limits.names) this.#fail(`${path} has more than ${limits.names} members`);
       result.set(key, this.read("string", `${path}.${key}`, 1) as string);
     });
@@ -126,7 +154,7 @@ class Reader {
       const key = this.#string();
       if (this.#peek() !== colon) this.#fail("':' expected");
       this.#at++;
-      take(key);
+      take(key === unsupported ? "\ufffd" : key);
       const next = this.#peek();
       this.#at++;
       if (next === closeBrace) return;
@@ -182,7 +210,7 @@ class Reader {
     this.#at++;
   }
 
-  #scalar(): Scalar {
+  #scalar(): Scalar | typeof unsupported {
     const first = this.#peek();
     if (first === quote) return this.#string();
     if (first === 116) return this.#word("true", true);
@@ -207,15 +235,12 @@ class Reader {
     return value;
   }
 
-  #number(): number {
+  #number(): number | typeof unsupported {
     const start = this.#at;
     this.#passNumber();
-    const length = this.#at - start;
-    if (length > 40) this.#fail(`number of ${length} characters`);
-    const text = fromUtf8(this.#bytes, start, this.#at);
-    const value = Number(text);
-    if (!Number.isFinite(value)) this.#fail(`number ${text} is out of range`);
-    return value;
+    if (this.#at - start > 40) return unsupported;
+    const value = Number(fromUtf8(this.#bytes, start, this.#at));
+    return Number.isFinite(value) ? value : unsupported;
   }
 
   /** RFC 8259 section 6. */
@@ -240,7 +265,7 @@ class Reader {
     if (this.#at === start) this.#fail("not a JSON value");
   }
 
-  #string(): string {
+  #string(): string | typeof unsupported {
     const start = ++this.#at;
     let plain = true;
     for (;;) {
@@ -258,15 +283,17 @@ class Reader {
     return plain ? fromUtf8(this.#bytes, start, end) : this.#unescape(start, end);
   }
 
-  #unescape(start: number, end: number): string {
+  #unescape(start: number, end: number): string | typeof unsupported {
     const parts: string[] = [];
     let from = start;
+    let isText = true;
     for (let at = start; at < end; at++) {
       if (this.#bytes[at] !== 92) continue;
       parts.push(fromUtf8(this.#bytes, from, at));
       const code = this.#bytes[at + 1]!;
       if (code === 117) {
         const point = this.#escapedPoint(at, end);
+        if (point >= 0xd800 && point <= 0xdfff) isText = false;
         parts.push(String.fromCodePoint(point));
         at += point > 0xffff ? 11 : 5;
       } else {
@@ -278,15 +305,16 @@ class Reader {
       from = at + 1;
     }
     parts.push(fromUtf8(this.#bytes, from, end));
-    return parts.join("");
+    return isText ? parts.join("") : unsupported;
   }
 
+  /** A surrogate without its other half stands for itself. */
   #escapedPoint(at: number, end: number): number {
     const high = this.#hex4(at + 2, end);
     if (high < 0xd800 || high > 0xdfff) return high;
     const isPair = high < 0xdc00 && this.#bytes[at + 6] === 92 && this.#bytes[at + 7] === 117;
     const low = isPair ? this.#hex4(at + 8, end) : 0;
-    if (low < 0xdc00 || low > 0xdfff) this.#fail("unpaired surrogate in a string");
+    if (low < 0xdc00 || low > 0xdfff) return high;
     return 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
   }
 
@@ -334,7 +362,11 @@ function isDigit(byte: number | undefined): boolean {
 }
 
 /** What `writeJson` takes. A member that is undefined is left out. */
-export type Json = Scalar | readonly Json[] | { readonly [name: string]: Json | undefined };
+export type Json =
+  | Scalar
+  | readonly Json[]
+  | ReadonlyMap<string, Json>
+  | { readonly [name: string]: Json | undefined };
 
 /**
  * Own writer, because XS refuses `JSON.stringify` of anything that lives in flash.
@@ -354,8 +386,14 @@ export function writeJson(value: Json, depth = 0): string {
   }
   if (isList(value)) return `[${value.map(item => writeJson(item, depth + 1)).join(",")}]`;
   const members: string[] = [];
-  for (const name of Object.keys(value)) {
-    const member = value[name];
+  if (value instanceof Map) {
+    for (const [name, member] of value as ReadonlyMap<string, Json>)
+      members.push(`${writeString(name)}:${writeJson(member, depth + 1)}`);
+    return `{${members.join(",")}}`;
+  }
+  const record = value as { readonly [name: string]: Json | undefined };
+  for (const name of Object.keys(record)) {
+    const member = record[name];
     if (member !== undefined) members.push(`${writeString(name)}:${writeJson(member, depth + 1)}`);
   }
   return `{${members.join(",")}}`;

@@ -1,6 +1,11 @@
-// Performs what the shadow decides: saves the values first, then asks, reports and tells the product.
-import { shadowTopic } from "../cloud/topics.js";
+// Performs what a shadow decides: tells the product, saves what it took, then asks and reports.
+import { shadowFilters, shadowTopic } from "../cloud/topics.js";
 import { AgentError } from "../errors.js";
+import type { TimerHandle } from "../host.js";
+import { limits } from "../limits.js";
+import { fullJitter } from "../util/backoff.js";
+import { toUtf8 } from "../util/bytes.js";
+import { crc32 } from "../util/crc32.js";
 import { readPair, writePair } from "../util/sealed.js";
 import type { Wiring } from "../wiring.js";
 import {
@@ -14,60 +19,62 @@ import {
   type Reply,
   updateRequest,
 } from "./messages.js";
-import type { Schema, Value, Values } from "./schema.js";
+import type { Verdicts } from "./reconcile.js";
+import {
+  type Changes,
+  defaultsOf,
+  type FlatValues,
+  type Leaves,
+  nest,
+  type Value,
+} from "./schema.js";
 import {
   type ShadowEffect,
   type ShadowEvent,
   type ShadowRecord,
   startingFrom,
   step,
+  type Update,
 } from "./shadow.js";
-import type { ShadowState } from "./table.js";
+import type { Asker, Turns } from "./turns.js";
 
-/** Who wants to know; the product's settings. */
+/** Who puts the values in force; the product's settings. */
 export interface SettingsListener {
-  onChange: ((changed: Values) => void) | undefined;
+  /** @returns an `Outcome`, or anything else when all of it is in force */
+  onChange: ((changed: Changes) => unknown) | undefined;
 }
 
-export class Follower {
-  readonly #schema: Schema;
+/** What could not be put in force, by the name of a setting or group: not now, or why not. */
+export type Outcome = { readonly [name: string]: "deferred" | Error | undefined };
+
+/** How often what was asked for is tried again after the service asked for patience. */
+const backoff = Object.freeze({ baseMs: 2000, capMs: 300_000 });
+
+export class Follower implements Asker {
+  /** Undefined for the classic shadow. */
+  readonly shadow: string | undefined;
+  readonly leaves: Leaves;
   /** Set by whoever made it. */
   listener: SettingsListener | undefined;
   #wiring: Wiring | undefined;
+  #turns: Turns | undefined;
   #record: ShadowRecord;
   #clientToken: string | undefined;
-  #tokens = 0;
+  #waiting: TimerHandle | undefined;
 
-  constructor(schema: Schema) {
-    this.#schema = schema;
-    this.#record = startingFrom(parseValues(undefined, schema));
+  /** @param values what is only reported, when nothing is declared; then nothing is stored */
+  constructor(shadow: string | undefined, leaves: Leaves, values: FlatValues = defaultsOf(leaves)) {
+    this.shadow = shadow;
+    this.leaves = leaves;
+    this.#record = startingFrom(values);
   }
 
-  get values(): Values {
+  get values(): FlatValues {
     return this.#record.values;
   }
 
-  /** The agent starts: what was stored comes into force. */
-  open(wiring: Wiring): void {
-    this.#wiring = wiring;
-    try {
-      const stored = readPair(wiring.store, "settings");
-      this.#record = startingFrom(parseValues(stored, this.#schema));
-    } catch (cause) {
-      const message = "settings: the stored values cannot be read, defaults are used";
-      wiring.emit({ type: "fault", error: new AgentError("storage/damaged", message, { cause }) });
-    }
-    this.#tellStored(wiring);
-  }
-
-  /** The product starts from its defaults: what differs from them is news to it. */
-  #tellStored(wiring: Wiring): void {
-    const stored: Record<string, Value> = {};
-    for (const name of Object.keys(this.#schema)) {
-      const value = this.values[name]!;
-      if (value !== this.#schema[name]!.default) stored[name] = value;
-    }
-    if (Object.keys(stored).length > 0) this.#tell(stored, wiring);
+  get verdicts(): Verdicts | undefined {
+    return this.#record.verdicts;
   }
 
   /** Whether what storage holds is known. */
@@ -75,102 +82,248 @@ export class Follower {
     return this.#wiring !== undefined;
   }
 
+  filters(thingName: string): readonly string[] {
+    return shadowFilters(thingName, this.shadow);
+  }
+
+  /** The agent starts: what was stored comes into force. */
+  open(wiring: Wiring, turns: Turns): void {
+    this.#wiring = wiring;
+    this.#turns = turns;
+    if (!this.#isStored) return;
+    try {
+      const stored = readPair(wiring.store, this.#key);
+      if (!stored) return;
+      const { values, local } = parseValues(stored, this.leaves);
+      this.#record = startingFrom(values, local);
+    } catch (cause) {
+      const message = `${this.#name}: the stored values cannot be read, defaults are used`;
+      this.#fault(new AgentError("storage/damaged", message, { cause }));
+    }
+    this.#tellStored();
+  }
+
+  get #isStored(): boolean {
+    return Object.keys(this.leaves).length > 0;
+  }
+
+  /** Name of the stored value: a shadow's own may be longer than a key. */
+  get #key(): string {
+    if (this.shadow === undefined) return "settings";
+    return `set-${crc32(toUtf8(this.shadow)).toString(16).padStart(8, "0")}`;
+  }
+
+  get #name(): string {
+    return this.shadow === undefined ? "settings" : `settings "${this.shadow}"`;
+  }
+
+  /** The product starts from its defaults: what differs from them is news to it. */
+  #tellStored(): void {
+    const stored: Record<string, Value> = {};
+    for (const path of Object.keys(this.leaves))
+      if (this.values[path] !== this.leaves[path]!.default) stored[path] = this.values[path]!;
+    if (Object.keys(stored).length === 0) return;
+    for (const [path, verdict] of this.#tell(stored) ?? [])
+      this.#fault(new AgentError("agent/fault", `${this.#name}: stored ${path} ${verdict}`));
+  }
+
   /** The topics of the replies are subscribed, perhaps with others, perhaps again. */
   subscribed(): void {
     if (this.#record.state === "idle") this.event({ type: "subscribed" });
   }
 
+  lost(): void {
+    this.#wiring?.host.timer.clear(this.#waiting);
+    this.#clientToken = undefined;
+    this.event({ type: "lost" });
+  }
+
+  onTurn(): boolean {
+    this.event({ type: "turn" });
+    return this.#clientToken !== undefined;
+  }
+
+  onTimeout(): void {
+    this.#clientToken = undefined;
+    this.event({ type: "timeout" });
+  }
+
   event(event: ShadowEvent): void {
-    const before = this.#record.values;
-    const { record, effects } = step(this.#schema, this.#record, event);
+    const before = this.#record;
+    const { record, effects } = step(this.leaves, before, event);
     this.#record = record;
-    if (record.values !== before) this.#save(before);
+    if (record.values !== before.values || record.local !== before.local) this.#save(before);
     for (const effect of effects) this.#perform(effect, this.#wiring!);
   }
 
   /** An unchanged value writes nothing; a flash that refuses keeps the values in memory and says so. */
-  #save(before: Values): void {
-    const { values } = this.#record;
-    if (!this.#wiring || Object.keys(values).every(name => before[name] === values[name])) return;
+  #save(before: ShadowRecord): void {
+    const { values, local } = this.#record;
+    if (!this.#wiring || !this.#isStored) return;
+    const isSame =
+      before.local.join() === local.join() &&
+      Object.keys(values).every(path => before.values[path] === values[path]);
+    if (isSame) return;
     try {
-      writePair(this.#wiring.store, "settings", encodeValues(values));
+      writePair(this.#wiring.store, this.#key, encodeValues(values, local));
     } catch (cause) {
-      const message = "settings: not saved, they hold until the next restart";
-      this.#wiring.emit({
-        type: "fault",
-        error: new AgentError("storage/write", message, { cause }),
-      });
+      const message = `${this.#name}: not saved, they hold until the next restart`;
+      this.#fault(new AgentError("storage/write", message, { cause }));
     }
   }
 
   #perform(effect: ShadowEffect, wiring: Wiring): void {
     switch (effect.type) {
+      case "ask":
+        return this.#turns!.want(this);
       case "get":
-        return this.#request("get", getRequest(this.#newToken(wiring)), wiring);
+        return this.#send("get", getRequest(this.#newToken(wiring)), wiring);
       case "update":
-        wiring.emit({ type: "reported", values: effect.reported });
-        return this.#request(
-          "update",
-          updateRequest(effect.reported, this.#newToken(wiring)),
-          wiring,
-        );
+        return this.#update(effect.update, wiring);
       case "apply":
         return this.#apply(effect.changed, wiring);
-      case "fault":
-        return wiring.emit({ type: "settingRefused", name: effect.name, reason: effect.reason });
+      case "verdict":
+        return this.#refuse(effect.path, effect.verdict);
       case "report":
-        return wiring.emit({ type: "fault", error: effect.error });
+        return this.#fault(effect.error);
+      case "wait":
+        return this.#wait(effect.attempt, wiring);
       case "drop":
         return wiring.drop(effect.error);
     }
   }
 
-  #request(operation: "get" | "update", payload: Uint8Array, wiring: Wiring): void {
-    // The product has stopped the agent when it was told.
-    if (this.#record.state === "idle") return;
-    const topic = shadowTopic(wiring.thingName!, operation);
-    wiring.requests.send(wiring.session, topic, payload, () => this.event({ type: "timeout" }));
+  #update(update: Update, wiring: Wiring): void {
+    const payload = updateRequest(update, this.#newToken(wiring));
+    const { reported } = update;
+    if (reported)
+      wiring.emit({ type: "reported", ...this.#which, values: nest(reported) as never });
+    // The product may have stopped the agent when it was told.
+    if (this.#record.request === "update") this.#send("update", payload, wiring);
+    else this.#clientToken = undefined;
   }
 
-  #apply(changed: Values, wiring: Wiring): void {
-    wiring.emit({ type: "settings", changed, version: this.#record.version });
-    this.#tell(changed, wiring);
+  #send(operation: "get" | "update", payload: Uint8Array, wiring: Wiring): void {
+    const topic = shadowTopic(wiring.thingName!, operation, this.shadow);
+    wiring.session.publish({ topic, payload, QoS: 1 });
   }
 
-  #tell(changed: Values, wiring: Wiring): void {
+  get #which(): { readonly shadow?: string } {
+    return this.shadow === undefined ? {} : { shadow: this.shadow };
+  }
+
+  #apply(flat: FlatValues, wiring: Wiring): void {
+    const failed = this.#tell(flat);
+    const applied: Record<string, Value> = {};
+    for (const path of Object.keys(flat)) if (!failed?.has(path)) applied[path] = flat[path]!;
+    this.event({ type: "applied", verdicts: failed });
+    if (Object.keys(applied).length === 0) return;
+    const { version } = this.#record;
+    wiring.emit({ type: "settings", ...this.#which, changed: nest(applied) as never, version });
+  }
+
+  /** @returns verdicts of what the product could not put in force */
+  #tell(flat: FlatValues): Verdicts | undefined {
     try {
-      this.listener?.onChange?.(changed);
+      return verdictsOf(flat, this.listener?.onChange?.(nest(flat) as Changes));
     } catch (cause) {
-      const message = `settings.onChange threw for ${Object.keys(changed).join(", ")}`;
-      wiring.emit({ type: "fault", error: new AgentError("agent/fault", message, { cause }) });
+      const error = cause instanceof Error ? cause : new Error("no reason given");
+      const message = `${this.#name}: onChange threw for ${Object.keys(flat).join(", ")}`;
+      this.#fault(new AgentError("agent/fault", message, { cause }));
+      return new Map(Object.keys(flat).map(path => [path, failure(error)]));
     }
+  }
+
+  #refuse(path: string, text: string): void {
+    const colon = text.indexOf(": ");
+    const verdict = colon < 0 ? text : text.slice(0, colon);
+    const reason = colon < 0 ? text : text.slice(colon + 2);
+    this.#wiring!.emit({ type: "settingRefused", ...this.#which, name: path, verdict, reason });
+  }
+
+  #fault(error: AgentError): void {
+    this.#wiring!.emit({ type: "fault", error });
+  }
+
+  #wait(attempt: number, wiring: Wiring): void {
+    const { timer, crypto } = wiring.host;
+    timer.clear(this.#waiting);
+    const delayMs = backoff.baseMs + fullJitter(backoff, attempt, crypto.random(1)[0]! / 256);
+    const onDue = () => wiring.enter(() => this.event({ type: "due" }));
+    this.#waiting = timer.set(onDue, delayMs);
   }
 
   #newToken(wiring: Wiring): string {
-    this.#clientToken = `${wiring.tokenPrefix}-${++this.#tokens}`;
+    this.#clientToken = wiring.newToken();
     return this.#clientToken;
   }
 
-  onMessage(topic: string, payload: Uint8Array): void {
-    const suffix = topic.slice(shadowTopic(this.#wiring!.thingName!, "").length);
-    if (suffix === "update/delta") {
-      // While the document is on its way a delta is old news, and what stands in it of no interest.
-      if (this.#record.state !== "following") return;
-      return this.event(parseDelta(payload, this.#schema));
+  /** @param suffix what follows the shadow's own part of the topic */
+  onMessage(suffix: string, payload: Uint8Array): void {
+    try {
+      this.#read(suffix, payload);
+    } catch (error) {
+      if (!(error instanceof AgentError) || error.kind !== "protocol") throw error;
+      this.unreadable(suffix, error);
     }
-    if (suffix === "get/accepted") this.#answered("reading", parseDocument(payload, this.#schema));
-    else if (suffix === "get/rejected") this.#answered("reading", parseRejected(payload, "get"));
-    else if (suffix === "update/accepted") this.#answered("following", parseAccepted(payload));
-    else if (suffix === "update/rejected")
-      this.#answered("following", parseRejected(payload, "update"));
   }
 
-  /** Every subscriber sees every reply: only the one to our own pending request counts, and only to what it asked. */
-  #answered(state: ShadowState, reply: Reply): void {
-    if (this.#clientToken === undefined || reply.clientToken !== this.#clientToken) return;
-    if (this.#record.state !== state) return;
-    this.#clientToken = undefined;
-    this.#wiring!.requests.answered();
-    this.event(reply.event);
+  #read(suffix: string, payload: Uint8Array): void {
+    switch (suffix) {
+      case "update/delta":
+        if (this.#record.state === "following") this.event(parseDelta(payload, this.leaves));
+        else if (this.#record.state === "halted") this.event({ type: "foreign" });
+        return;
+      case "get/accepted":
+        if (this.#record.request === "get")
+          this.#answered(parseDocument(payload, this.leaves, this.values));
+        return;
+      case "get/rejected":
+        if (this.#record.request === "get") this.#answered(parseRejected(payload, "get"));
+        return;
+      case "update/accepted":
+        return this.#answered(parseAccepted(payload));
+      case "update/rejected":
+        if (this.#record.request === "update") this.#answered(parseRejected(payload, "update"));
+        return;
+      case "delete/accepted":
+        return this.event({ type: "deleted" });
+    }
   }
+
+  /** What cannot be read now cannot be read later; the document may be. */
+  unreadable(suffix: string, error: AgentError): void {
+    const isRead = suffix.startsWith("get/") && this.#record.request === "get";
+    if (!isRead && suffix !== "update/delta") return this.#fault(error);
+    if (isRead) this.#clientToken = undefined;
+    this.event({ type: "unreadable", error });
+    if (isRead) this.#turns!.answered(this);
+  }
+
+  /** Every subscriber sees every reply: only the one to our own pending request counts. */
+  #answered({ clientToken, event }: Reply): void {
+    if (this.#clientToken === undefined || clientToken !== this.#clientToken) {
+      if (event.type === "accepted") this.event({ type: "foreign" });
+      return;
+    }
+    this.#clientToken = undefined;
+    this.event(event);
+    this.#turns!.answered(this);
+  }
+}
+
+function verdictsOf(flat: FlatValues, outcome: unknown): Verdicts | undefined {
+  if (typeof outcome !== "object" || outcome === null) return undefined;
+  const verdicts = new Map<string, string>();
+  for (const path of Object.keys(flat)) {
+    const dot = path.indexOf(".");
+    const of = (outcome as Outcome)[dot < 0 ? path : path.slice(0, dot)];
+    if (of === "deferred") verdicts.set(path, of);
+    else if (of instanceof Error) verdicts.set(path, failure(of));
+  }
+  return verdicts;
+}
+
+function failure(error: Error): string {
+  return `failed: ${String(error.message).slice(0, limits.verdictCharacters)}`;
 }

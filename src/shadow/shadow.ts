@@ -1,59 +1,124 @@
-// Desired and reported settings, as decisions. Level-triggered: a document read on connect says all, a delta is a hint.
-import type { Scalar, unsupported } from "../codec/json.js";
+// One shadow, as decisions. Level-triggered: a document read on connect says all, a delta is a hint. One request at a time, made
+// when its turn comes: what has changed until then goes along.
 import { AgentError } from "../errors.js";
 import type { Step } from "../util/machine.js";
-import { faultOf, type Schema, type Value, type Values } from "./schema.js";
+import {
+  bounded,
+  type Desired,
+  type Members,
+  reconcile,
+  type Tried,
+  type Verdicts,
+} from "./reconcile.js";
+import type { FlatValues, Leaves, Value } from "./schema.js";
 import { type ShadowState, shadowTable } from "./table.js";
 
-/** Members of a document as read: absent, a scalar, or something no setting can be. */
-export type Members = { readonly [name: string]: Scalar | typeof unsupported | undefined };
+/** What an update says; absent where it says nothing. */
+export interface Update {
+  readonly reported: FlatValues | undefined;
+  /** By path, null where there is none any more; `null` when there is none at all. */
+  readonly verdicts: ReadonlyMap<string, string | null> | null | undefined;
+  /** What the device wants the cloud to want: taken only at `version`. */
+  readonly desired: FlatValues | undefined;
+  readonly version: number | undefined;
+}
 
 export interface ShadowRecord {
   readonly state: ShadowState;
-  /** What is in force on the device; the only part that survives a restart. */
-  readonly values: Values;
+  /** In force on the device; with `local`, all that survives a restart. */
+  readonly values: FlatValues;
+  /** Set by the product, and to win over what the cloud wants, which has not been told yet. */
+  readonly local: readonly string[];
   /** What the cloud is known to have as reported. */
   readonly reported: Members;
-  /** Version of the last document or delta acted upon. */
+  /** Verdicts that the cloud is known to have. */
+  readonly told: Verdicts | undefined;
+  /** Why what the cloud wants is not in force. */
+  readonly verdicts: Verdicts | undefined;
+  /** What the product would not take since the last connect. */
+  readonly tried: Tried | undefined;
+  /** Given to the product, which has not said yet what became of it. */
+  readonly applying: FlatValues | undefined;
+  /** Waits for its turn, or for its answer. */
+  readonly request: "queued" | "get" | "update" | undefined;
+  readonly updating: Update | undefined;
+  /** The latest that was seen. */
   readonly version: number;
-  /** Values of the update that waits for its answer. */
-  readonly updating: Values | undefined;
-  /** Reads without an answer in a row; the link is dropped when they do not end. */
+  /** In a row. */
   readonly failures: number;
+  /** Verdicts do not fit into this shadow. */
+  readonly isTerse: boolean;
+  /** The service refused the update for good: not repeated before something else is known. */
+  readonly isBarred: boolean;
 }
 
 export type ShadowEvent =
-  | { readonly type: "subscribed" | "absent" | "accepted" | "conflict" | "timeout" | "lost" }
+  | {
+      readonly type:
+        | "subscribed"
+        | "turn"
+        | "absent"
+        | "foreign"
+        | "deleted"
+        | "retry"
+        | "conflict"
+        | "due"
+        | "timeout"
+        | "lost";
+    }
   | {
       readonly type: "document";
-      readonly desired: Members;
+      readonly desired: Desired;
       readonly reported: Members;
+      readonly told: Verdicts | undefined;
       readonly version: number;
     }
-  | { readonly type: "delta"; readonly desired: Members; readonly version: number }
+  | { readonly type: "delta"; readonly desired: Desired; readonly version: number }
+  | { readonly type: "accepted"; readonly version: number }
   /** The product set these itself. */
-  | { readonly type: "changed"; readonly values: Values }
-  | { readonly type: "rejected"; readonly error: AgentError };
+  | { readonly type: "changed"; readonly values: FlatValues }
+  /** What the product took is in force; of the others the verdicts. */
+  | { readonly type: "applied"; readonly verdicts: Verdicts | undefined }
+  | { readonly type: "unreadable" | "busy"; readonly error: AgentError }
+  | { readonly type: "refused"; readonly error: AgentError; readonly isTooLong: boolean };
 
 export type ShadowEffect =
-  | { readonly type: "get" }
-  | { readonly type: "update"; readonly reported: Values }
-  /** The cloud wants these; they are in the record already. */
-  | { readonly type: "apply"; readonly changed: Values }
-  | { readonly type: "fault"; readonly name: string; readonly reason: string }
+  /** A request is to be made when there is room; `turn` is to follow then. */
+  | { readonly type: "ask" | "get" }
+  | { readonly type: "update"; readonly update: Update }
+  /** The cloud wants these: the product is told, and `applied` has to follow. Always the last. */
+  | { readonly type: "apply"; readonly changed: FlatValues }
+  | { readonly type: "verdict"; readonly path: string; readonly verdict: string }
   | { readonly type: "report"; readonly error: AgentError }
+  /** `due` is to follow after a backoff. */
+  | { readonly type: "wait"; readonly attempt: number }
   | { readonly type: "drop"; readonly error: AgentError };
 
 type Result = Step<ShadowRecord, ShadowEffect>;
 
 const maxFailures = 3;
 
-export function startingFrom(values: Values): ShadowRecord {
-  return { state: "idle", values, reported: {}, version: 0, updating: undefined, failures: 0 };
+export function startingFrom(values: FlatValues, local: readonly string[] = []): ShadowRecord {
+  return {
+    state: "idle",
+    values,
+    local,
+    reported: {},
+    told: undefined,
+    verdicts: undefined,
+    tried: undefined,
+    applying: undefined,
+    request: undefined,
+    updating: undefined,
+    version: 0,
+    failures: 0,
+    isTerse: false,
+    isBarred: false,
+  };
 }
 
 /** Decides, never acts. */
-export function step(schema: Schema, record: ShadowRecord, event: ShadowEvent): Result {
+export function step(leaves: Leaves, record: ShadowRecord, event: ShadowEvent): Result {
   const state = shadowTable[record.state][event.type];
   if (state === undefined) {
     throw new AgentError("agent/illegal-event", `shadow: ${event.type} in ${record.state}`);
@@ -61,112 +126,283 @@ export function step(schema: Schema, record: ShadowRecord, event: ShadowEvent): 
   const next = { ...record, state };
   switch (event.type) {
     case "subscribed":
-      return {
-        record: { ...next, version: 0, updating: undefined, failures: 0 },
-        effects: [{ type: "get" }],
-      };
+      return ask({ ...startingFrom(record.values, record.local), state });
+    case "turn":
+      return turn(next);
     case "document": {
-      const { reported, version } = event;
-      return settled(
-        converge(schema, { ...next, reported, version, updating: undefined }, event.desired),
-      );
+      const { desired, reported, told, version } = event;
+      const known = { ...answered(next), reported, told, version };
+      return settled(converge(leaves, known, desired, true));
     }
     case "absent":
-      return report({ ...next, reported: {}, updating: undefined, failures: 0 }, []);
+      return settled(ask({ ...answered(next), ...nothing }));
+    case "unreadable": {
+      const { record: after, effects } = ask(record.request === "get" ? answered(next) : next);
+      return { record: after, effects: [{ type: "report", error: event.error }, ...effects] };
+    }
     case "delta":
-      if (record.state !== "following") return { record: next, effects: [] };
-      // Older than what is known: late, or the shadow was made anew. Only the document can tell.
-      if (event.version < record.version) return read(next);
-      return converge(
-        schema,
-        { ...next, version: event.version, reported: without(record.reported, event.desired) },
-        event.desired,
-      );
+      return onDelta(leaves, next, event, record.state);
+    case "foreign":
+      // A verdict may be about what nobody wants any more: no delta says that.
+      return record.state === "halted" || next.verdicts ? read(next) : same(next);
+    case "deleted":
+      return ask({ ...next, ...nothing });
     case "changed":
-      return report({ ...next, values: { ...record.values, ...event.values } }, []);
+      return onChanged(leaves, next, event.values);
+    case "applied":
+      return onApplied(next, event.verdicts);
+    case "retry":
+      return read({ ...next, tried: undefined });
     case "accepted":
-      return report(
-        {
-          ...next,
-          reported: { ...record.reported, ...record.updating },
-          updating: undefined,
-          failures: 0,
-        },
-        [],
-      );
-    case "lost":
-      return { record: { ...next, updating: undefined, failures: 0 }, effects: [] };
+      return onAccepted(next, event.version);
     case "conflict":
-      return readAgain(next, new AgentError("shadow/rejected", "shadow update: version conflict"));
-    case "timeout":
-      return readAgain(next, new AgentError("shadow/timeout", "shadow: no answer"));
-    case "rejected":
-      // A report the cloud refuses for good is not repeated unchanged; a refused read is a refused connection.
-      if (state === "reading") return readAgain(next, event.error);
-      return {
-        record: {
-          ...next,
-          reported: { ...record.reported, ...record.updating },
-          updating: undefined,
-        },
-        effects: [{ type: "report", error: event.error }],
-      };
+      if (next.failures >= maxFailures) return later(next);
+      return ask({ ...answered(next), failures: next.failures + 1 });
+    case "refused":
+      return onRefused(next, event.error, event.isTooLong);
+    case "busy": {
+      const { record: after, effects } = later(next);
+      return { record: after, effects: [{ type: "report", error: event.error }, ...effects] };
+    }
+    case "due":
+      return ask(next);
+    case "timeout": {
+      const after = { ...answered(next), failures: next.failures + 1 };
+      if (after.failures < maxFailures) return ask(after);
+      const error = new AgentError("shadow/timeout", "shadow: no answer");
+      return { record: after, effects: [{ type: "drop", error }] };
+    }
+    case "lost":
+      return same({ ...answered(next), applying: undefined, failures: 0 });
   }
+}
+
+/** What the cloud has where there is no shadow. */
+const nothing = { reported: {}, told: undefined, verdicts: undefined } as const;
+
+function same(record: ShadowRecord): Result {
+  return { record, effects: [] };
+}
+
+function answered(record: ShadowRecord): ShadowRecord {
+  return { ...record, request: undefined, updating: undefined };
 }
 
 /** Failures are over when nothing is left to report; until then they go on counting, or two writers would race for ever. */
 function settled({ record, effects }: Result): Result {
-  return { record: record.updating ? record : { ...record, failures: 0 }, effects };
+  return { record: record.request ? record : { ...record, failures: 0 }, effects };
 }
 
 function read(record: ShadowRecord): Result {
+  return ask(record.state === "idle" ? record : { ...record, state: "reading" });
+}
+
+function later(record: ShadowRecord): Result {
+  const { failures } = record;
   return {
-    record: { ...record, state: "reading", updating: undefined },
-    effects: [{ type: "get" }],
+    record: { ...answered(record), state: "waiting", failures: failures + 1 },
+    effects: [{ type: "wait", attempt: failures }],
   };
 }
 
-function readAgain(record: ShadowRecord, error: AgentError): Result {
-  const failures = record.failures + 1;
-  const next = { ...record, state: "reading" as const, updating: undefined, failures };
-  if (failures >= maxFailures) return { record: next, effects: [{ type: "drop", error }] };
-  return { record: next, effects: [{ type: "get" }] };
+/** One request at a time; what changes meanwhile follows its answer. */
+function ask(record: ShadowRecord): Result {
+  if (record.request !== undefined || record.applying) return same(record);
+  const isNeeded = record.state === "reading" || (record.state === "following" && isNews(record));
+  if (!isNeeded) return same(record);
+  return { record: { ...record, request: "queued" }, effects: [{ type: "ask" }] };
 }
 
-/** Takes what is desired, valid and new into force, then reports what the cloud does not know. */
-function converge(schema: Schema, record: ShadowRecord, desired: Members): Result {
-  const effects: ShadowEffect[] = [];
-  const changed: Record<string, Value> = {};
-  for (const name of Object.keys(schema)) {
-    const wanted = desired[name];
-    if (wanted === undefined || wanted === record.values[name]) continue;
-    const reason = faultOf(schema[name]!, wanted);
-    if (reason) effects.push({ type: "fault", name, reason });
-    else changed[name] = wanted as Value;
-  }
-  if (Object.keys(changed).length > 0) effects.push({ type: "apply", changed });
-  return report({ ...record, values: { ...record.values, ...changed } }, effects);
+function turn(record: ShadowRecord): Result {
+  if (record.state === "reading")
+    return { record: { ...record, request: "get" }, effects: [{ type: "get" }] };
+  const update = record.state === "following" ? updateOf(record) : undefined;
+  if (!update) return same({ ...record, request: undefined });
+  return {
+    record: { ...record, request: "update", updating: update },
+    effects: [{ type: "update", update }],
+  };
 }
 
-/** One update at a time, with only what differs; what changes meanwhile follows its answer. */
-function report(record: ShadowRecord, effects: readonly ShadowEffect[]): Result {
-  if (record.state !== "following" || record.updating) return { record, effects };
+function isNews(record: ShadowRecord): boolean {
+  return updateOf(record) !== undefined;
+}
+
+/** What the cloud does not know. */
+function updateOf(record: ShadowRecord): Update | undefined {
+  const { values, local, version, isTerse } = record;
+  if (record.isBarred || record.applying) return undefined;
   const reported: Record<string, Value> = {};
-  for (const name of Object.keys(record.values)) {
-    const value = record.values[name]!;
-    if (record.reported[name] !== value) reported[name] = value;
+  for (const path of Object.keys(values))
+    if (record.reported[path] !== values[path]) reported[path] = values[path]!;
+  const desired: Record<string, Value> = {};
+  for (const path of local) desired[path] = values[path]!;
+  const update: Update = {
+    reported: orNone(reported),
+    verdicts: isTerse ? undefined : newsOf(record.verdicts, record.told),
+    desired: orNone(desired),
+    version: local.length > 0 ? version : undefined,
+  };
+  const isEmpty = !update.reported && update.verdicts === undefined && !update.desired;
+  return isEmpty ? undefined : update;
+}
+
+function orNone(values: FlatValues): FlatValues | undefined {
+  return Object.keys(values).length > 0 ? values : undefined;
+}
+
+function newsOf(verdicts: Verdicts | undefined, told: Verdicts | undefined): Update["verdicts"] {
+  if (!verdicts) return told && told.size > 0 ? null : undefined;
+  const news = new Map<string, string | null>();
+  for (const [path, verdict] of verdicts) if (told?.get(path) !== verdict) news.set(path, verdict);
+  if (told) for (const path of told.keys()) if (!verdicts.has(path)) news.set(path, null);
+  return news.size > 0 ? news : undefined;
+}
+
+function onDelta(
+  leaves: Leaves,
+  record: ShadowRecord,
+  { desired, version }: ShadowEvent & { type: "delta" },
+  before: ShadowState,
+): Result {
+  if (before === "halted") return ask(record);
+  // While the document is on its way a delta is old news.
+  if (before !== "following") return same(record);
+  // Older than what is known: late, or the shadow was made anew. Only the document can tell.
+  if (version < record.version) return read(record);
+  const reported = contradicted(record.reported, desired.members);
+  return converge(leaves, { ...record, version, reported, isBarred: false }, desired, false);
+}
+
+/** What the cloud wants and does not have as reported cannot be reported: where that was believed, it is not known any more. */
+function contradicted(reported: Members, differing: Members): Members {
+  let rest: Record<string, Members[string]> | undefined;
+  for (const path of Object.keys(differing)) {
+    if (differing[path] === undefined || differing[path] !== reported[path]) continue;
+    rest ??= { ...reported };
+    rest[path] = undefined;
   }
-  if (Object.keys(reported).length === 0) return { record, effects };
+  return rest ?? reported;
+}
+
+function converge(
+  leaves: Leaves,
+  before: ShadowRecord,
+  desired: Desired,
+  isWhole: boolean,
+): Result {
+  const { apply, verdicts, discard } = reconcile(leaves, { ...before, isWhole, desired });
+  const local =
+    discard.length > 0 ? before.local.filter(path => !discard.includes(path)) : before.local;
+  const record = { ...before, local, verdicts, isBarred: false };
+  const effects: ShadowEffect[] = [];
+  for (const [path, verdict] of verdicts ?? [])
+    if (before.verdicts?.get(path) !== verdict) effects.push({ type: "verdict", path, verdict });
+  if (!apply) return withAll(effects, ask(record));
   return {
-    record: { ...record, updating: reported },
-    effects: [...effects, { type: "update", reported }],
+    record: { ...record, applying: apply },
+    effects: [...effects, { type: "apply", changed: apply }],
   };
 }
 
-/** A delta says that the cloud has something else as reported: what was believed of these names is void. */
-function without(reported: Members, differing: Members): Members {
-  const rest: Record<string, Members[string]> = { ...reported };
-  for (const name of Object.keys(differing))
-    if (differing[name] !== undefined) rest[name] = undefined;
-  return rest;
+function withAll(effects: readonly ShadowEffect[], result: Result): Result {
+  return { record: result.record, effects: [...effects, ...result.effects] };
+}
+
+function onChanged(leaves: Leaves, record: ShadowRecord, changed: FlatValues): Result {
+  const { values } = record;
+  const different = Object.keys(changed).filter(path => values[path] !== changed[path]);
+  const winning = different.filter(
+    path => leaves[path]?.wins === "device" && !record.local.includes(path),
+  );
+  const next = {
+    ...record,
+    values: different.length > 0 ? { ...values, ...changed } : values,
+    local: winning.length > 0 ? [...record.local, ...winning] : record.local,
+    isBarred: record.isBarred && different.length === 0,
+  };
+  return ask(next.applying ? overruled(next, next.applying, changed) : next);
+}
+
+/** The product has set something else while it was told what is wanted. */
+function overruled(record: ShadowRecord, applying: FlatValues, changed: FlatValues): ShadowRecord {
+  const rest: Record<string, Value> = {};
+  const verdicts = new Map(record.verdicts);
+  const tried = new Map(record.tried);
+  for (const path of Object.keys(applying)) {
+    if (changed[path] === undefined) rest[path] = applying[path]!;
+    else if (changed[path] !== applying[path] && !record.local.includes(path)) {
+      const verdict = `failed: the device has set ${String(changed[path]).slice(0, 24)}`;
+      verdicts.set(path, verdict);
+      tried.set(path, [applying[path]!, verdict]);
+    }
+  }
+  return { ...record, applying: rest, verdicts: bounded(verdicts), tried };
+}
+
+function onApplied(record: ShadowRecord, failed: Verdicts | undefined): Result {
+  const { applying = {} } = record;
+  const values: Record<string, Value> = { ...record.values };
+  const verdicts = new Map(record.verdicts);
+  const tried = new Map(record.tried);
+  const effects: ShadowEffect[] = [];
+  for (const path of Object.keys(applying)) {
+    const verdict = failed?.get(path);
+    if (verdict === undefined) {
+      values[path] = applying[path]!;
+      tried.delete(path);
+      continue;
+    }
+    verdicts.set(path, verdict);
+    tried.set(path, [applying[path]!, verdict]);
+    effects.push({ type: "verdict", path, verdict });
+  }
+  const next = {
+    ...record,
+    values,
+    verdicts: bounded(verdicts),
+    tried: tried.size > 0 ? tried : undefined,
+    applying: undefined,
+  };
+  return settled(withAll(effects, ask(next)));
+}
+
+function onAccepted(record: ShadowRecord, version: number): Result {
+  const { updating } = record;
+  const desired = updating?.desired;
+  const next: ShadowRecord = {
+    ...answered(record),
+    reported: { ...record.reported, ...updating?.reported },
+    told: updating?.verdicts === undefined ? record.told : folded(record.told, updating.verdicts),
+    local: desired
+      ? record.local.filter(path => desired[path] !== record.values[path])
+      : record.local,
+    version: Math.max(version, record.version),
+    failures: 0,
+  };
+  // Something newer was seen before this answer: what the update has said may have been said otherwise since.
+  return version < record.version ? read(next) : ask(next);
+}
+
+function folded(
+  told: Verdicts | undefined,
+  news: ReadonlyMap<string, string | null> | null,
+): Verdicts | undefined {
+  if (news === null) return undefined;
+  const next = new Map(told);
+  for (const [path, verdict] of news) {
+    if (verdict === null) next.delete(path);
+    else next.set(path, verdict);
+  }
+  return next;
+}
+
+/** For good: not repeated unchanged. Too long: once more without verdicts, which are the lesser loss. */
+function onRefused(record: ShadowRecord, error: AgentError, isTooLong: boolean): Result {
+  const wasRead = record.request === "get";
+  const report = { type: "report", error } as const;
+  if (wasRead) return { record: { ...answered(record), state: "halted" }, effects: [report] };
+  const isTerse = record.isTerse || (isTooLong && record.updating?.verdicts instanceof Map);
+  const isBarred = isTerse === record.isTerse;
+  return withAll([report], ask({ ...answered(record), isTerse, isBarred }));
 }

@@ -1,37 +1,96 @@
-// The classic shadow, seen from the device: read on every connect, then follow.
+// A shadow seen from the device: read on every connect, then followed.
 import { deepFreeze, type Table } from "../util/machine.js";
 
-export type ShadowState = "idle" | "reading" | "following";
+/** `waiting`: the service asked for patience. `halted`: what it has cannot be read, until something in it changes. */
+export type ShadowState = "idle" | "reading" | "following" | "waiting" | "halted";
 export type ShadowEventName =
   | "subscribed"
+  | "turn"
   | "document"
   | "absent"
+  | "unreadable"
   | "delta"
+  | "foreign"
+  | "deleted"
   | "changed"
+  | "applied"
+  | "retry"
   | "accepted"
   | "conflict"
-  | "rejected"
+  | "refused"
+  | "busy"
+  | "due"
   | "timeout"
   | "lost";
 
 export const shadowTable: Table<ShadowState, ShadowEventName> = deepFreeze({
-  idle: { subscribed: "reading", delta: "idle", changed: "idle", lost: "idle" },
+  idle: {
+    subscribed: "reading",
+    turn: "idle",
+    unreadable: "idle",
+    delta: "idle",
+    foreign: "idle",
+    deleted: "idle",
+    changed: "idle",
+    applied: "idle",
+    retry: "idle",
+    lost: "idle",
+  },
   reading: {
+    turn: "reading",
     document: "following",
     absent: "following",
+    unreadable: "halted",
     delta: "reading",
+    foreign: "reading",
+    deleted: "reading",
     changed: "reading",
-    rejected: "reading",
+    applied: "reading",
+    retry: "reading",
+    accepted: "reading",
+    conflict: "reading",
+    refused: "reading",
+    busy: "waiting",
     timeout: "reading",
     lost: "idle",
   },
   following: {
+    turn: "following",
+    unreadable: "reading",
     delta: "following",
+    foreign: "following",
+    deleted: "following",
     changed: "following",
+    applied: "following",
+    retry: "reading",
     accepted: "following",
     conflict: "reading",
-    rejected: "following",
+    refused: "following",
+    busy: "waiting",
     timeout: "reading",
+    lost: "idle",
+  },
+  waiting: {
+    turn: "waiting",
+    unreadable: "waiting",
+    delta: "waiting",
+    foreign: "waiting",
+    deleted: "waiting",
+    changed: "waiting",
+    applied: "waiting",
+    retry: "reading",
+    due: "reading",
+    lost: "idle",
+  },
+  halted: {
+    turn: "halted",
+    unreadable: "halted",
+    delta: "reading",
+    foreign: "reading",
+    deleted: "reading",
+    changed: "halted",
+    applied: "halted",
+    retry: "reading",
     lost: "idle",
   },
 });

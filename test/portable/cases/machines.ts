@@ -13,8 +13,6 @@ import {
   step as provision,
 } from "../../../src/provisioning/provisioning.js";
 import { enrollmentTable } from "../../../src/provisioning/table.js";
-import { faultOf, type Schema } from "../../../src/shadow/schema.js";
-import { step as follow, startingFrom } from "../../../src/shadow/shadow.js";
 import { shadowTable } from "../../../src/shadow/table.js";
 import { fullJitter } from "../../../src/util/backoff.js";
 import { check, equal, refuses } from "../harness.js";
@@ -294,97 +292,6 @@ check("provisioning: a credential of which any bit has changed is damaged storag
   }
 });
 
-const schema: Schema = {
-  seconds: { type: "integer", min: 1, max: 60, default: 5 },
-  led: { type: "enum", values: ["off", "red"], default: "off" },
-  label: { type: "string", maxLength: 3, default: "" },
-  on: { type: "boolean", default: false },
-};
-const defaults = { seconds: 5, led: "off", label: "", on: false };
-
-check("settings: a value is judged by type, bounds, members and length in characters", () => {
-  equal(faultOf(schema["seconds"]!, 60), undefined);
-  equal(faultOf(schema["seconds"]!, 61), "is above 60");
-  equal(faultOf(schema["seconds"]!, 0), "is below 1");
-  equal(faultOf(schema["seconds"]!, 1.5), "is not an integer");
-  equal(faultOf(schema["seconds"]!, "5"), "is not a number");
-  equal(faultOf(schema["led"]!, "blue"), "is not one of off, red");
-  equal(faultOf(schema["label"]!, "😀é€"), undefined);
-  equal(faultOf(schema["label"]!, "abcd"), "has 4 characters, at most 3 are taken");
-  equal(faultOf(schema["on"]!, null), "is not a boolean");
-});
-
-check("shadow: on connect it reads, applies what is wanted and reports what differs", () => {
-  const subscribed = follow(schema, startingFrom(defaults), { type: "subscribed" });
-  equal(subscribed.effects.map(effect => effect.type).join(), "get");
-  const { record, effects } = follow(schema, subscribed.record, {
-    type: "document",
-    desired: { seconds: 9, led: "blue", on: false },
-    reported: { seconds: 5, label: "" },
-    version: 3,
-  });
-  equal(effects.map(effect => effect.type).join(), "fault,apply,update");
-  const update = effects[2];
-  equal(update?.type === "update" && Object.keys(update.reported).join(), "seconds,led,on");
-  equal(record.values["seconds"], 9);
-  equal(record.values["led"], "off");
-});
-
-check("shadow: a delta and the acceptance of one version, in both orders, apply once", () => {
-  for (const deltaFirst of [true, false]) {
-    let record = {
-      ...startingFrom(defaults),
-      state: "following" as const,
-      reported: defaults,
-      version: 3,
-    } as ReturnType<typeof startingFrom>;
-    let applied = 0;
-    let updates = 0;
-    const go = (event: Parameters<typeof follow>[2]) => {
-      const result = follow(schema, record, event);
-      record = result.record;
-      for (const effect of result.effects) {
-        if (effect.type === "apply") applied++;
-        if (effect.type === "update") updates++;
-      }
-    };
-    const delta = { type: "delta", desired: { seconds: 9 }, version: 5 } as const;
-    go({ type: "changed", values: { on: true } });
-    if (deltaFirst) go(delta);
-    go({ type: "accepted" });
-    if (!deltaFirst) go(delta);
-    go(delta);
-    go({ type: "accepted" });
-    equal(applied, 1);
-    equal(updates, 2);
-    equal(record.reported["seconds"], 9);
-  }
-});
-
-check("shadow: a delta voids what was believed to be reported", () => {
-  const record = {
-    ...startingFrom(defaults),
-    state: "following" as const,
-    reported: defaults,
-    version: 7,
-  };
-  const result = follow(schema, record, { type: "delta", desired: { seconds: 5 }, version: 8 });
-  equal(result.effects.map(effect => effect.type).join(), "update");
-});
-
-check("shadow: a delta that comes before the document is no event of its own", () => {
-  const result = follow(schema, startingFrom(defaults), {
-    type: "delta",
-    desired: { seconds: 9 },
-    version: 8,
-  });
-  equal(result.effects.length, 0);
-});
-
-check("settings: an unpaired surrogate is refused before it could be sent", () => {
-  equal(faultOf(schema.label!, "\ud800"), "has an unpaired surrogate");
-});
-
 check(
   "provisioning: a new identity that is refused five times gives way to another, with the same key",
   () => {
@@ -403,25 +310,3 @@ check(
     equal(JSON.stringify(story.record.enrollment), '{"state":"keyed","via":"claim","slot":1}');
   },
 );
-
-check("shadow: an older delta asks for the document, which alone can tell", () => {
-  const record = {
-    ...startingFrom(defaults),
-    state: "following" as const,
-    reported: defaults,
-    version: 7,
-  };
-  const result = follow(schema, record, { type: "delta", desired: { seconds: 9 }, version: 6 });
-  equal(result.effects.map(effect => effect.type).join(), "get");
-});
-
-check("shadow: without an answer it reads again, then drops the link", () => {
-  let { record } = follow(schema, startingFrom(defaults), { type: "subscribed" });
-  const types: string[] = [];
-  for (let i = 0; i < 3; i++) {
-    const result = follow(schema, record, { type: "timeout" });
-    record = result.record;
-    types.push(...result.effects.map(effect => effect.type));
-  }
-  equal(types.join(), "get,get,drop");
-});

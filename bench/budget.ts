@@ -14,6 +14,7 @@ import { Random } from "../simulator/world/random.js";
 import { obliging, type Script, ScriptedBroker } from "../simulator/world/scripted-broker.js";
 import { CredentialStore } from "../src/provisioning/credentials.js";
 import { pathPeak } from "./path.js";
+import { shadowCost } from "./shadow.js";
 
 export interface Row {
   readonly what: string;
@@ -36,29 +37,35 @@ const options = {
   identity: { thingName: "node-1", certificate: pem("CERTIFICATE"), key: pem("PRIVATE KEY") },
 };
 
-/** Answers the shadow's get with an empty shadow and accepts every report. */
-const cloud: Script = (packet, link) => {
-  obliging(packet, link);
-  if (packet.cmd !== "publish" || !packet.topic.includes("/shadow/")) return;
-  const { clientToken } = JSON.parse(String(packet.payload)) as { clientToken: string };
-  const payload = JSON.stringify({ state: {}, version: 1, timestamp: 1_767_225_600, clientToken });
-  link.reply({
-    cmd: "publish",
-    topic: `${packet.topic}/accepted`,
-    payload,
-    qos: 0,
-    dup: false,
-    retain: false,
-  });
-};
+/** Answers the shadow's get with an empty shadow and accepts every report: versions are 1, 3, 5 … */
+function cloud(): Script {
+  let version = -1;
+  return (packet, link) => {
+    obliging(packet, link);
+    if (packet.cmd !== "publish" || !packet.topic.includes("/shadow/")) return;
+    const { clientToken } = JSON.parse(String(packet.payload)) as { clientToken: string };
+    if (packet.topic.endsWith("/update")) version += 2;
+    const message = { state: {}, version: Math.max(version, 1), timestamp, clientToken };
+    link.reply({
+      cmd: "publish",
+      topic: `${packet.topic}/accepted`,
+      payload: JSON.stringify(message),
+      qos: 0,
+      dup: false,
+      retain: false,
+    });
+  };
+}
+
+const timestamp = 1_767_225_600;
 
 /** Two settings change, with the metadata the service sends along. */
 const deltaOf = (version: number) =>
   JSON.stringify({
     version,
-    timestamp: 1_767_225_600,
+    timestamp,
     state: { sampleSeconds: 5 * version, led: version % 2 ? "red" : "blue" },
-    metadata: { sampleSeconds: { timestamp: 1_767_225_600 }, led: { timestamp: 1_767_225_600 } },
+    metadata: { sampleSeconds: { timestamp }, led: { timestamp } },
   });
 
 const ramOf = (now: MemoryCounters, before: MemoryCounters) =>
@@ -81,7 +88,7 @@ async function bringOnline(worker: string, config: object, flash: Flash): Promis
   const machine = await Machine.start({ worker });
   let started: Device | undefined;
   const clock = new VirtualClock({ idle: () => started?.idle() ?? Promise.resolve() });
-  const broker = new ScriptedBroker(cloud);
+  const broker = new ScriptedBroker(cloud());
   const network = new Network(clock, broker.accept);
   const host = virtualHost({ id: "board-1", clock, random: new Random(1), network, flash });
   const faults: unknown[] = [];
@@ -159,6 +166,7 @@ export async function measure(): Promise<Measured> {
     const deltaCost = machine.computrons - before;
     checkSeen(broker, faults);
     const { bytes } = await bundleModule(core);
+    const shadow = await shadowCost(worker, options);
     return {
       ok: true,
       rows: [
@@ -190,6 +198,16 @@ export async function measure(): Promise<Measured> {
           what: "delta of two settings: parse, apply, save, report, acknowledge",
           value: deltaCost,
           unit: "computrons",
+        },
+        {
+          what: `delta of 5 keys of a shadow of ${shadow.documentBytes} bytes: the same`,
+          value: shadow.computrons,
+          unit: "computrons",
+        },
+        {
+          what: "RAM, the same beyond idle: peak, garbage apart",
+          value: shadow.peakBytes,
+          unit: "bytes",
         },
         {
           what: "compiled core, XS code and module objects (flash when preloaded)",

@@ -49,11 +49,13 @@ export function lineOfStatus(status: AgentStatus): Line | undefined {
     case "provisioned":
       return milestone("provisioned: the claim is dropped");
     case "settings":
-      return milestone(`settings changed by the cloud: ${list(status.changed)}`);
+      return milestone(`settings${of(status)} changed by the cloud: ${list(status.changed)}`);
     case "reported":
-      return plain(`reports ${list(status.values)}`);
+      return plain(`reports${of(status)} ${list(status.values)}`);
     case "settingRefused":
-      return trouble(`desired ${status.name} ${status.reason}: refused`);
+      return trouble(
+        `desired ${status.name}${of(status)} refused, ${status.verdict}: ${status.reason}`,
+      );
     case "telemetry":
       return plain(`telemetry "${status.channel}" acknowledged, ${status.byteLength} bytes`);
     case "telemetryRefused":
@@ -65,6 +67,11 @@ export function lineOfStatus(status: AgentStatus): Line | undefined {
     case "stopped":
       return plain("stopped");
   }
+}
+
+/** Which shadow, unless it is the classic one. */
+function of({ shadow }: { readonly shadow?: string }): string {
+  return shadow === undefined ? "" : ` (shadow "${shadow}")`;
 }
 
 export function lineOfCloud(event: CloudEvent): Line | undefined {

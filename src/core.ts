@@ -13,6 +13,7 @@ import type { QoS, Will } from "./mqtt/packet.js";
 import { Session, type SessionHandlers } from "./mqtt/session.js";
 import { type CheckedOptions, topicOf } from "./options.js";
 import { Provisioner } from "./provisioning/provisioner.js";
+import { DeviceState } from "./shadow/device-state.js";
 import type { Follower } from "./shadow/follower.js";
 import type { FlatValues } from "./shadow/schema.js";
 import { Shadows } from "./shadow/shadows.js";
@@ -24,6 +25,7 @@ import type { Wiring } from "./wiring.js";
 
 export class Core implements LinkOwner, SessionHandlers, Wiring {
   #shadows: Shadows | undefined;
+  readonly #deviceState: DeviceState | undefined;
   /** What `onStatus` threw last. */
   observerFault: unknown;
   readonly #options: CheckedOptions;
@@ -39,7 +41,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
   #tokenPrefix = "";
   #tokens = 0;
   /** Filters refused to the identity in force. */
-  readonly #denied = new Set<string>();
+  #denied: readonly string[] = [];
   #isOpen = false;
   #isWanted = false;
   #retry: TimerHandle | undefined;
@@ -49,6 +51,10 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
     this.#time = new WallTime(options.host.clock, options.builtAt);
     this.#endpoints = new Endpoints(options.endpoint);
     this.#link = new Link(options, this, this.#time, this.#endpoints);
+    const { deviceState, firmwareVersion, host } = options;
+    if (!deviceState) return;
+    this.#deviceState = new DeviceState(deviceState, firmwareVersion, host, this);
+    this.follow(this.#deviceState.follower);
   }
 
   // -- what the product asks --
@@ -260,10 +266,12 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
   onOnline({ as, clientId }: LinkIdentity, sessionPresent: boolean): void {
     const { protocolVersion = 4 } = this.#link.status;
     this.emit({ type: "online", as, clientId, sessionPresent, protocolVersion });
+    if (as === "device") this.#deviceState?.online(protocolVersion, this.#endpoints.toDial.host);
   }
 
   onLost(error: AgentError, retryInMs: number, wasOnline: boolean): void {
     this.#unfollow();
+    if (wasOnline && !this.#isClaim) this.#deviceState?.lost(error);
     this.#provisioner?.onLost(error, wasOnline);
     this.emit({ type: "offline", error, retryInMs });
   }
@@ -313,10 +321,10 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
     }
     // What the identity on trial may not, the one in force may: that goes on.
     if (this.#provisioner?.isReplacing) {
-      if (!this.#denied.has(topic) && !isProvisioningTopic(topic)) this.drop(error);
+      if (!this.#denied.includes(topic) && !isProvisioningTopic(topic)) this.drop(error);
       return;
     }
-    this.#denied.add(topic);
+    if (!this.#denied.includes(topic)) this.#denied = [...this.#denied, topic];
     this.onFault(error);
   }
 
@@ -378,6 +386,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
   }
 
   #unfollow(): void {
+    this.#deviceState?.offline();
     this.#shadows?.lost();
   }
 

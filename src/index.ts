@@ -14,6 +14,8 @@ export type {
 } from "./options.js";
 export type { EnrollingOptions } from "./provisioning/enrolling.js";
 export { Settings } from "./settings.js";
-export type { Schema, Setting, Values } from "./shadow/schema.js";
+export type { DeviceStateOptions } from "./shadow/device-state.js";
+export type { Outcome } from "./shadow/follower.js";
+export type { Changes, Schema, Setting, Values } from "./shadow/schema.js";
 export type { AgentStatus } from "./status.js";
 export type { CertificateAndKey } from "./trust/credentials.js";

@@ -47,6 +47,8 @@ export const limits = Object.freeze({
   shadowsInFlight: 4,
   /** AWS takes 20 for each thing. */
   shadowRequestsPerSecond: 10,
+  /** How often the free heap is looked at, for the device's own shadow. */
+  deviceStateMs: 3_600_000,
   /** Time a dial waits for a wall clock that is not set or behind what is known; looked at each `clockCheckMs`. */
   clockMs: 30_000,
   clockCheckMs: 1000,

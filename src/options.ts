@@ -6,6 +6,7 @@ import { limits } from "./limits.js";
 import type { MQTTClientConstructor } from "./mqtt/client.js";
 import { checkTopic, type ProtocolVersion, type QoS } from "./mqtt/packet.js";
 import { type EnrollingOptions, withDefaults } from "./provisioning/enrolling.js";
+import type { DeviceStateOptions } from "./shadow/device-state.js";
 import type { AgentStatus } from "./status.js";
 import { anchorsOf, type CertificateAndKey, credentialsOf } from "./trust/credentials.js";
 import { toUtf8 } from "./util/bytes.js";
@@ -53,6 +54,12 @@ export interface AgentOptions extends EndpointOptions {
     /** `{thing}` and `{channel}` are replaced; default `dt/{thing}/{channel}`. */
     readonly topic?: string;
   };
+  readonly firmware?: {
+    /** Of the product's firmware, 1 to 64 characters, as `1.4.0`. */
+    readonly version: string;
+  };
+  /** Reports firmware version, reset reason, connection and free heap in a named shadow of their own; not at all when absent. */
+  readonly deviceState?: DeviceStateOptions;
   readonly mqtt?: MQTTOptions;
   readonly onStatus?: (status: AgentStatus) => void;
 }
@@ -89,6 +96,8 @@ export interface CheckedOptions {
   readonly rotateAfterDays: number | undefined;
   readonly keepAliveMs: number;
   readonly telemetryTopic: string;
+  readonly firmwareVersion: string;
+  readonly deviceState: DeviceStateOptions | undefined;
   readonly mqtt: MQTTClientConstructor | undefined;
   /** Undefined: what the broker takes. */
   readonly protocolVersion: ProtocolVersion | undefined;
@@ -130,6 +139,9 @@ export function checkOptions(options: AgentOptions): CheckedOptions {
   if (!telemetryTopic.includes("{channel}"))
     fail(`telemetry.topic "${telemetryTopic}" has no {channel}`);
   checkOne(topicOf(telemetryTopic, "thing", "channel"), "telemetry.topic");
+  const firmwareVersion = options.firmware?.version ?? "unknown";
+  if (!/^[!-~]{1,64}$/.test(firmwareVersion))
+    fail(`firmware.version "${firmwareVersion}" is not 1 to 64 visible ASCII characters`);
   if (mqtt.will) checkOne(topicOf(mqtt.will.topic, "thing"), "mqtt.will.topic");
   checkTexts(mqtt);
   return {
@@ -146,6 +158,8 @@ export function checkOptions(options: AgentOptions): CheckedOptions {
         : wholeNumber(options.rotation.afterDays, 1, 36_500, "rotation.afterDays"),
     keepAliveMs,
     telemetryTopic,
+    firmwareVersion,
+    deviceState: options.deviceState,
     mqtt: mqtt.io,
     protocolVersion,
     sessionExpirySeconds,

@@ -54,6 +54,8 @@ export function sensorNode(
     port: config.port,
     trustAnchors: config.trustAnchors,
     identity: identityOf(config),
+    firmware: { version: "1.0.0" },
+    deviceState: {},
     onStatus,
     ...(config.builtAt === undefined ? {} : { builtAt: config.builtAt }),
     ...(config.keepAliveSeconds === undefined ? {} : { keepAliveSeconds: config.keepAliveSeconds }),

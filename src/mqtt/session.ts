@@ -89,7 +89,8 @@ export class Session {
   #filters: readonly string[];
   readonly #clock: Clock;
   readonly #timer: Timer;
-  #granted = new Set<string>();
+  /** The very list of `#filters` once it is all of them. */
+  #granted: readonly string[] = [];
   readonly #pendingSubscribes = new Map<number, Subscribe>();
   readonly #inFlight = new Map<number, InFlight>();
   readonly #queue: Message[] = [];
@@ -144,12 +145,12 @@ export class Session {
     this.#writable = 0;
     this.#refused = [];
     this.#refusals = 0;
-    if (!terms.sessionPresent) this.#granted = new Set();
+    if (!terms.sessionPresent) this.#granted = [];
     for (const entry of this.#inFlight.values()) {
       entry.sentAt = undefined;
       entry.tries = 0;
     }
-    const missing = this.#filters.filter(filter => !this.#granted.has(filter));
+    const missing = this.#filters.filter(filter => !this.#granted.includes(filter));
     this.#subscribes = [];
     this.#ask(missing);
     if (missing.length === 0) this.#handlers.onSubscribed();
@@ -159,7 +160,7 @@ export class Session {
   add(filters: readonly string[]): void {
     this.#filters = [...new Set([...this.#filters, ...filters])];
     if (!this.#client) return;
-    const missing = this.#filters.filter(filter => !this.#granted.has(filter));
+    const missing = this.#filters.filter(filter => !this.#granted.includes(filter));
     if (missing.length === 0) this.#handlers.onSubscribed();
     else {
       this.#ask(missing);
@@ -271,16 +272,18 @@ export class Session {
     }
     this.#pendingSubscribes.delete(id);
     filters.forEach((filter, i) => {
-      if (codes[i]! < 0x80) this.#granted.add(filter);
+      if (codes[i]! < 0x80) this.#granted = [...this.#granted, filter];
       else this.#onRefused(filter, codes[i]!);
     });
-    if (this.isGranted(this.#filters)) this.#handlers.onSubscribed();
-    else if (this.#client && this.#pendingSubscribes.size === 0 && this.#subscribes.length === 0)
+    if (this.isGranted(this.#filters)) {
+      this.#granted = this.#filters;
+      this.#handlers.onSubscribed();
+    } else if (this.#client && this.#pendingSubscribes.size === 0 && this.#subscribes.length === 0)
       this.#handlers.onAnswered?.();
   }
 
   isGranted(filters: readonly string[]): boolean {
-    return filters.every(filter => this.#granted.has(filter));
+    return filters.every(filter => this.#granted.includes(filter));
   }
 
   #onRefused(filter: string, code: number): void {

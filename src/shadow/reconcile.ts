@@ -33,9 +33,9 @@ export interface Situation {
   /** Set by the product and to win: the cloud has not been told yet. */
   readonly local: readonly string[];
   /** The verdicts so far. */
-  readonly verdicts: Verdicts | undefined;
+  readonly verdicts?: Verdicts | undefined;
   /** What the product would not take, and its verdict. */
-  readonly tried: Tried | undefined;
+  readonly tried?: Tried | undefined;
 }
 
 /** By path, a value and the verdict of the product. */

@@ -86,7 +86,10 @@ export function leavesOf(schema: Schema): Leaves {
   const defaults = defaultsOf(leaves);
   const fault = faultOfSize(defaults);
   if (fault) fail(`the defaults ${fault}`);
-  return leaves;
+  // The product keeps its schema: without groups one of them is enough.
+  return Object.keys(schema).every(name => schema[name]!.type !== "group")
+    ? (schema as Leaves)
+    : leaves;
 }
 
 function collect(schema: Schema, prefix: string, depth: number, into: Record<string, Leaf>): void {

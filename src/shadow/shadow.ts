@@ -32,16 +32,16 @@ export interface ShadowRecord {
   /** What the cloud is known to have as reported. */
   readonly reported: Members;
   /** Verdicts that the cloud is known to have. */
-  readonly told: Verdicts | undefined;
+  readonly told?: Verdicts | undefined;
   /** Why what the cloud wants is not in force. */
-  readonly verdicts: Verdicts | undefined;
+  readonly verdicts?: Verdicts | undefined;
   /** What the product would not take since the last connect. */
-  readonly tried: Tried | undefined;
+  readonly tried?: Tried | undefined;
   /** Given to the product, which has not said yet what became of it. */
-  readonly applying: FlatValues | undefined;
+  readonly applying?: FlatValues | undefined;
   /** Waits for its turn, or for its answer. */
-  readonly request: "queued" | "get" | "update" | undefined;
-  readonly updating: Update | undefined;
+  readonly request?: "queued" | "get" | "update" | undefined;
+  readonly updating?: Update | undefined;
   /** The latest that was seen. */
   readonly version: number;
   /** In a row. */
@@ -104,12 +104,6 @@ export function startingFrom(values: FlatValues, local: readonly string[] = []):
     values,
     local,
     reported: {},
-    told: undefined,
-    verdicts: undefined,
-    tried: undefined,
-    applying: undefined,
-    request: undefined,
-    updating: undefined,
     version: 0,
     failures: 0,
     isTerse: false,
@@ -184,8 +178,8 @@ function same(record: ShadowRecord): Result {
   return { record, effects: [] };
 }
 
-function answered(record: ShadowRecord): ShadowRecord {
-  return { ...record, request: undefined, updating: undefined };
+function answered({ request: _, updating: __, ...rest }: ShadowRecord): ShadowRecord {
+  return rest;
 }
 
 /** Failures are over when nothing is left to report; until then they go on counting, or two writers would race for ever. */

@@ -30,7 +30,7 @@ export class Shadows {
   }
 
   open(wiring: Wiring): void {
-    this.#turns ??= new Turns(wiring.host, wiring);
+    this.#turns ??= new Turns(wiring);
     for (const follower of this.#followers) follower.open(wiring, this.#turns);
   }
 

@@ -11,6 +11,10 @@ export interface Asker {
   onTimeout(): void;
 }
 
+interface Owner extends Door {
+  readonly host: { readonly clock: Clock; readonly timer: Timer };
+}
+
 interface Pending {
   readonly asker: Asker;
   readonly dueAt: number;
@@ -19,8 +23,7 @@ interface Pending {
 const second = 1000;
 
 export class Turns {
-  readonly #host: { readonly clock: Clock; readonly timer: Timer };
-  readonly #door: Door;
+  readonly #wiring: Owner;
   #queue: Asker[] = [];
   /** In the order of their deadlines. */
   #pending: Pending[] = [];
@@ -29,9 +32,8 @@ export class Turns {
   #paceAt = 0;
   #paced = 0;
 
-  constructor(host: { readonly clock: Clock; readonly timer: Timer }, door: Door) {
-    this.#host = host;
-    this.#door = door;
+  constructor(wiring: Owner) {
+    this.#wiring = wiring;
   }
 
   /** `onTurn` follows, perhaps at once. */
@@ -56,7 +58,7 @@ export class Turns {
   #flush(): void {
     while (this.#queue.length > 0 && this.#hasRoom) {
       const asker = this.#queue.shift()!;
-      const pending = { asker, dueAt: this.#host.clock.ticks() + limits.replyMs };
+      const pending = { asker, dueAt: this.#wiring.host.clock.ticks() + limits.replyMs };
       this.#pending.push(pending);
       if (asker.onTurn()) this.#count();
       else this.#pending = this.#pending.filter(other => other !== pending);
@@ -71,12 +73,12 @@ export class Turns {
   get #isPaced(): boolean {
     return (
       this.#paced >= limits.shadowRequestsPerSecond &&
-      this.#host.clock.ticks() - this.#paceAt < second
+      this.#wiring.host.clock.ticks() - this.#paceAt < second
     );
   }
 
   #count(): void {
-    const now = this.#host.clock.ticks();
+    const now = this.#wiring.host.clock.ticks();
     if (now - this.#paceAt >= second) {
       this.#paceAt = now;
       this.#paced = 0;
@@ -86,18 +88,21 @@ export class Turns {
 
   /** One timer: for the first deadline, or for the next second when somebody waits for it. */
   #arm(): void {
-    this.#host.timer.clear(this.#timer);
+    this.#wiring.host.timer.clear(this.#timer);
     this.#timer = undefined;
     let dueAt = this.#pending[0]?.dueAt ?? Number.POSITIVE_INFINITY;
     if (this.#queue.length > 0 && this.#isPaced) dueAt = Math.min(dueAt, this.#paceAt + second);
     if (dueAt === Number.POSITIVE_INFINITY) return;
-    const delayMs = Math.max(0, dueAt - this.#host.clock.ticks());
-    this.#timer = this.#host.timer.set(() => this.#door.enter(() => this.#onDue()), delayMs);
+    const delayMs = Math.max(0, dueAt - this.#wiring.host.clock.ticks());
+    this.#timer = this.#wiring.host.timer.set(
+      () => this.#wiring.enter(() => this.#onDue()),
+      delayMs,
+    );
   }
 
   #onDue(): void {
     this.#timer = undefined;
-    const now = this.#host.clock.ticks();
+    const now = this.#wiring.host.clock.ticks();
     const overdue = this.#pending.filter(({ dueAt }) => dueAt <= now);
     this.#pending = this.#pending.filter(({ dueAt }) => dueAt > now);
     for (const { asker } of overdue) asker.onTimeout();

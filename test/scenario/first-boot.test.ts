@@ -31,6 +31,7 @@ test("a blank board earns its identity, drops the claim, reports its settings an
       "provisioned",
       "telemetry",
       "reported",
+      "reported",
     ],
   );
   t.is(identityOf(world)?.thingName, "node-SN-1");
@@ -70,21 +71,20 @@ test("a desired value is applied, saved and reported; one out of bounds is refus
   world.cloud.updateDesired("node-SN-1", { led: "blue", sampleSeconds: 0 });
   await world.clock.run(2000);
   const state = world.cloud.shadow("node-SN-1")?.["state"] as { reported: object; delta: object };
-  t.deepEqual(state.reported, { sampleSeconds: 60, led: "blue" });
+  const _verdicts = { sampleSeconds: "out of range: 0 is below 1" };
+  t.deepEqual(state.reported, { sampleSeconds: 60, led: "blue", _verdicts });
   t.deepEqual(state.delta, { sampleSeconds: 0 });
   const [refused] = world.seen("settingRefused");
   t.true(
     refused?.type === "settingRefused" &&
       refused.name === "sampleSeconds" &&
-      refused.reason === "is below 1",
+      refused.verdict === "out of range" &&
+      refused.reason === "0 is below 1",
   );
   power.cut();
   world.boot();
   await world.clock.run(10_000);
-  t.deepEqual(reportedBy(world), {
-    sampleSeconds: 60,
-    led: "blue",
-  });
+  t.deepEqual(reportedBy(world), { sampleSeconds: 60, led: "blue", _verdicts });
 });
 
 test("what was desired while the device was offline is in force after it is back", async t => {

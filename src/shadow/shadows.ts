@@ -55,7 +55,9 @@ export class Shadows {
       const filters = isOwn
         ? shadowFilters(this.#thingName, follower.shadow)
         : shadowsFilters(this.#thingName);
-      if (session.isGranted(filters)) follower.subscribed();
+      // Without word of a deletion it goes on, until the next connect.
+      const needed = filters.filter(filter => !filter.endsWith("/delete/accepted"));
+      if (session.isGranted(needed)) follower.subscribed();
     }
   }
 

@@ -20,8 +20,8 @@ export interface Operator {
   get(): Promise<Answer>;
   update(request: UpdateRequest): Promise<Answer>;
   delete(): Promise<Answer>;
-  /** The first update that left `reported` so. */
-  reported(reported: object): Promise<Updated>;
+  /** The first update that left `reported` so, of those after version `after`. */
+  reported(reported: object, after?: number): Promise<Updated>;
 }
 
 /** @param device whose shadows it may use beside its own, as the owner says with one more policy */
@@ -84,10 +84,11 @@ export async function awsOperator(
     get: () => ask({ type: "ask", operation: "get" }),
     update: request => ask({ type: "ask", operation: "update", request }),
     delete: () => ask({ type: "ask", operation: "delete" }),
-    reported: reported =>
+    reported: (reported, after = 0) =>
       until(() =>
         said("updated")
           .map(({ message }) => message)
+          .filter(({ current }) => Number(current?.version) > after)
           .find(({ current }) => isDeepStrictEqual(current?.state?.reported, reported)),
       ),
   };

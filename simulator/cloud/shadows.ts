@@ -16,6 +16,7 @@ import {
   sizeOf,
   stampOf,
 } from "./shadow-document.js";
+import { packageShadow } from "./shadow-package.js";
 import { ShadowRecords, shadowKey } from "./shadow-records.js";
 import {
   noSuchShadow,
@@ -105,10 +106,11 @@ function statesOf(sections: Sections, member: keyof Section): JsonObject {
   return states;
 }
 
-function documentOf({ sections, version }: Shadow): JsonObject {
+/** The reserved shadow has no metadata: assumed to mean that the member is absent. */
+function documentOf({ sections, version }: Shadow, { name }: Address): JsonObject {
   const state = statesOf(sections, "state");
-  const metadata = statesOf(sections, "metadata");
-  return { state, metadata, version };
+  if (name === packageShadow) return { state, version };
+  return { state, metadata: statesOf(sections, "metadata"), version };
 }
 
 export class Shadows {
@@ -220,7 +222,7 @@ export class Shadows {
   #get(address: Address): Outcome {
     const shadow = this.#records.find(address.key);
     if (shadow === undefined) return noSuchShadow(address.key);
-    const document = documentOf(shadow);
+    const document = documentOf(shadow, address);
     const delta = deltaOf(shadow.sections);
     if (delta !== undefined) (document.state as JsonObject).delta = delta.state;
     return { ...document, timestamp: this.#seconds() };
@@ -256,12 +258,12 @@ export class Shadows {
       this.#send(`${prefix}/update/delta`, withToken(body, clientToken));
     }
     const documents = {
-      previous: previous === undefined ? null : documentOf(previous),
-      current: documentOf(current),
+      previous: previous === undefined ? null : documentOf(previous, address),
+      current: documentOf(current, address),
       timestamp,
     };
     this.#send(`${prefix}/update/documents`, withToken(documents, clientToken));
-    const accepted = acceptedOf(request, version, timestamp);
+    const accepted = acceptedOf(request, address, { version, timestamp });
     this.#send(`${prefix}/update/accepted`, withToken(accepted, clientToken));
     this.#changed(address, current, delta?.state);
     return accepted;
@@ -300,7 +302,12 @@ export class Shadows {
 }
 
 /** The echo of the request with a timestamp for each of its members, nulls included. */
-function acceptedOf(request: UpdateRequest, version: number, timestamp: number): JsonObject {
+function acceptedOf(
+  request: UpdateRequest,
+  { name }: Address,
+  { version, timestamp }: { readonly version: number; readonly timestamp: number },
+): JsonObject {
   const state = request.state as Json;
+  if (name === packageShadow) return { state, version, timestamp };
   return { state, metadata: stampOf(state, timestamp), version, timestamp };
 }

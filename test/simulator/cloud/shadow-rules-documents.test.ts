@@ -181,6 +181,27 @@ test("3.1 $package: version and attributes of packages under reported, nothing e
   t.is(device.json(`${prefix}/update/rejected`)?.message, "State contains an invalid node");
 });
 
+overMqtt("3.1 $package: none of its documents has metadata, over MQTT or REST", async (t, wire) => {
+  const { world, thing, now: timestamp } = wire;
+  const prefix = `$aws/things/${thing}/shadow/name/$package`;
+  const client = clientOf(world, `packages-of-${thing}`);
+  client.subscribe(`${prefix}/update/+`, `${prefix}/get/+`);
+  const state = { reported: { app: { version: "1.0", attributes: {} } } };
+  const document = { state, version: 1, timestamp };
+  client.publish(`${prefix}/update`, { state }).publish(`${prefix}/get`, "");
+  t.deepEqual(client.json(`${prefix}/update/accepted`), document);
+  t.deepEqual(client.json(`${prefix}/get/accepted`), document);
+  const first = { state, version: 1 };
+  const documents = `${prefix}/update/documents`;
+  t.deepEqual(client.json(documents), { previous: null, current: first, timestamp });
+  const path = `/things/${thing}/shadow?name=%24package`;
+  t.deepEqual((await askRest(world, "GET", path)).body, document);
+  const { body } = await askRest(world, "POST", path, Buffer.from('{"state":{}}'));
+  t.deepEqual(body, { state: {}, version: 2, timestamp });
+  const current = { state, version: 2 };
+  t.deepEqual(client.json(documents), { previous: first, current, timestamp });
+});
+
 inEveryWay(
   "3.3 update/accepted: echoes what was asked, nulls too, each with a timestamp",
   async (t, wire) => {

@@ -54,7 +54,7 @@ export function lineOfStatus(status: AgentStatus): Line | undefined {
       return plain(`reports${of(status)} ${list(status.values)}`);
     case "settingRefused":
       return trouble(
-        `desired ${status.name}${of(status)} refused, ${status.verdict}: ${status.reason}`,
+        `desired ${status.name}${of(status)}: ${[status.verdict, status.reason].filter(Boolean).join(", ")}`,
       );
     case "telemetry":
       return plain(`telemetry "${status.channel}" acknowledged, ${status.byteLength} bytes`);

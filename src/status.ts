@@ -26,7 +26,7 @@ export type AgentStatus =
   | { readonly type: "rotated"; readonly certificateId: string; readonly retired: string }
   /** Another identity could not be had, or was turned away; the one in force stays. */
   | { readonly type: "rotationFailed"; readonly error: AgentError }
-  /** Values that the cloud wants are in force, all that it wanted at once; groups are objects. `shadow` is absent for the classic one. */
+  /** The product has put in force what the cloud wants, all of it at once; groups are objects. `shadow` is absent for the classic one. */
   | {
       readonly type: "settings";
       readonly shadow?: string;
@@ -41,6 +41,7 @@ export type AgentStatus =
       readonly name: string;
       /** "out of range", "wrong type", "unknown", "deferred" or "failed". */
       readonly verdict: string;
+      /** Empty where the verdict says all. */
       readonly reason: string;
     }
   | {

@@ -216,10 +216,11 @@ export class Follower implements Asker {
     const failed = this.#tell(flat);
     const applied: Record<string, Value> = {};
     for (const path of Object.keys(flat)) if (!failed?.has(path)) applied[path] = flat[path]!;
+    if (Object.keys(applied).length > 0) {
+      const { version } = this.#record;
+      wiring.emit({ type: "settings", ...this.#which, changed: nest(applied) as never, version });
+    }
     this.event({ type: "applied", verdicts: failed });
-    if (Object.keys(applied).length === 0) return;
-    const { version } = this.#record;
-    wiring.emit({ type: "settings", ...this.#which, changed: nest(applied) as never, version });
   }
 
   /** @returns verdicts of what the product could not put in force */
@@ -237,7 +238,7 @@ export class Follower implements Asker {
   #refuse(path: string, text: string): void {
     const colon = text.indexOf(": ");
     const verdict = colon < 0 ? text : text.slice(0, colon);
-    const reason = colon < 0 ? text : text.slice(colon + 2);
+    const reason = colon < 0 ? "" : text.slice(colon + 2);
     this.#wiring!.emit({ type: "settingRefused", ...this.#which, name: path, verdict, reason });
   }
 

@@ -1,7 +1,7 @@
 // One shadow, as decisions. Level-triggered: a document read on connect says all, a delta is a hint. One request at a time, made
 // when its turn comes: what has changed until then goes along.
 import { AgentError } from "../errors.js";
-import type { Step } from "../util/machine.js";
+import { deepFreeze, type Step } from "../util/machine.js";
 import {
   bounded,
   type Desired,
@@ -172,7 +172,7 @@ export function step(leaves: Leaves, record: ShadowRecord, event: ShadowEvent): 
 }
 
 /** What the cloud has where there is no shadow. */
-const nothing = { reported: {}, told: undefined, verdicts: undefined } as const;
+const nothing = deepFreeze({ reported: {}, told: undefined, verdicts: undefined } as const);
 
 function same(record: ShadowRecord): Result {
   return { record, effects: [] };

@@ -97,7 +97,7 @@ export async function shadowCost(worker: string, options: object): Promise<Shado
       const topic = "$aws/things/node-1/shadow/update/delta";
       broker.link!.reply(publish(topic, deltaOf(round)));
       await clock.run(2000);
-      if (seen.join() !== "reported,settings") throw new Error(`shadow: ${seen.join()}`);
+      if (seen.join() !== "settings,reported") throw new Error(`shadow: ${seen.join()}`);
     };
     await tell(0);
     const before = machine.computrons;

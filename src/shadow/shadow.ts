@@ -90,7 +90,7 @@ export type ShadowEffect =
   | { readonly type: "apply"; readonly changed: FlatValues }
   | { readonly type: "verdict"; readonly path: string; readonly verdict: string }
   | { readonly type: "report"; readonly error: AgentError }
-  /** `due` is to follow after a backoff. */
+  /** `due` is to follow after a backoff, also when something else has ended the wait. */
   | { readonly type: "wait"; readonly attempt: number }
   | { readonly type: "drop"; readonly error: AgentError };
 

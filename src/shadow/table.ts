@@ -51,6 +51,7 @@ export const shadowTable: Table<ShadowState, ShadowEventName> = deepFreeze({
     conflict: "reading",
     refused: "reading",
     busy: "waiting",
+    due: "reading",
     timeout: "reading",
     lost: "idle",
   },
@@ -67,6 +68,7 @@ export const shadowTable: Table<ShadowState, ShadowEventName> = deepFreeze({
     conflict: "reading",
     refused: "following",
     busy: "waiting",
+    due: "following",
     timeout: "reading",
     lost: "idle",
   },
@@ -91,6 +93,7 @@ export const shadowTable: Table<ShadowState, ShadowEventName> = deepFreeze({
     changed: "halted",
     applied: "halted",
     retry: "reading",
+    due: "halted",
     lost: "idle",
   },
 });

@@ -237,6 +237,16 @@ check("shadow: patience is asked for with growing attempts, then it reads", () =
   equal(device.record.state, "waiting");
 });
 
+check("shadow: the end of a wait that was cut short is no event of its own", () => {
+  const device = Device.following().go({ type: "changed", values: { seconds: 6 } });
+  device.go({ type: "busy", error }, { type: "retry" }, { type: "due" });
+  equal(device.types, "ask,update,report,wait,ask,get");
+  const document = { type: "document", told: undefined, version: 8 } as const;
+  device.go({ ...document, desired: desiredOf({}), reported: { ...defaults, seconds: 6 } });
+  device.go({ type: "due" });
+  equal(device.record.state, "following");
+});
+
 check("shadow: what is refused for good is not repeated before something else is known", () => {
   const device = Device.following().go({ type: "changed", values: { seconds: 6 } });
   device.go(

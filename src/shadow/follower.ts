@@ -272,9 +272,8 @@ export class Follower implements Asker {
   #read(suffix: string, payload: Uint8Array): void {
     switch (suffix) {
       case "update/delta":
-        if (this.#record.state === "following") this.event(parseDelta(payload, this.leaves));
-        else if (this.#record.state === "halted") this.event({ type: "foreign" });
-        return;
+        if (this.#record.state === "following") return this.event(parseDelta(payload, this.leaves));
+        return this.event({ ...parseAccepted(payload).event, type: "foreign" });
       case "get/accepted":
         if (this.#record.request === "get")
           this.#answered(parseDocument(payload, this.leaves, this.values));
@@ -296,15 +295,16 @@ export class Follower implements Asker {
   unreadable(suffix: string, error: AgentError): void {
     const isRead = suffix.startsWith("get/") && this.#record.request === "get";
     if (!isRead && suffix !== "update/delta") return this.#fault(error);
-    if (isRead) this.#clientToken = undefined;
+    if (!isRead) return this.event({ type: "garbled", error });
+    this.#clientToken = undefined;
     this.event({ type: "unreadable", error });
-    if (isRead) this.#turns!.answered(this);
+    this.#turns!.answered(this);
   }
 
   /** Every subscriber sees every reply: only the one to our own pending request counts. */
   #answered({ clientToken, event }: Reply): void {
     if (this.#clientToken === undefined || clientToken !== this.#clientToken) {
-      if (event.type === "accepted") this.event({ type: "foreign" });
+      if (event.type === "accepted") this.event({ ...event, type: "foreign" });
       return;
     }
     this.#clientToken = undefined;

@@ -43,6 +43,8 @@ export interface Reply {
   readonly event: ShadowEvent;
 }
 
+type Accepted = ShadowEvent & { readonly type: "accepted" | "foreign" };
+
 /** The reader's shape for an object with these paths. */
 export function shapeOf(paths: readonly string[]): { readonly [name: string]: Shape } {
   const shape: { [name: string]: Shape } = {};
@@ -188,13 +190,22 @@ export function parseDelta(payload: Uint8Array, leaves: Leaves): ShadowEvent {
   };
 }
 
-const acceptedShape = deepFreeze({ version: "integer", clientToken: "string" } as const);
+const acceptedShape = deepFreeze({
+  state: { reported: "scalar" },
+  version: "integer",
+  clientToken: "string",
+} as const);
 
-/** update/accepted. @throws AgentError "shadow/response", "codec/json" */
-export function parseAccepted(payload: Uint8Array): Reply {
+/** update/accepted: what one would have to know when it is somebody else's. @throws AgentError "shadow/response", "codec/json" */
+export function parseAccepted(payload: Uint8Array): Reply & { readonly event: Accepted } {
   const where = "shadow update/accepted";
-  const { version, clientToken } = readJson(payload, acceptedShape, where);
-  return { clientToken, event: { type: "accepted", version: versionOf(version, where) } };
+  const { state, version, clientToken } = readJson(payload, acceptedShape, where);
+  // Without `state` all of it was removed.
+  const isReport = state?.reported !== undefined || state === undefined;
+  return {
+    clientToken,
+    event: { type: "accepted", version: versionOf(version, where), isReport },
+  };
 }
 
 const rejectedShape = deepFreeze({

@@ -42,8 +42,10 @@ export interface ShadowRecord {
   /** Waits for its turn, or for its answer. */
   readonly request?: "queued" | "get" | "update" | undefined;
   readonly updating?: Update | undefined;
-  /** The latest that was seen. */
+  /** The latest that was seen; 0 where there is no shadow. */
   readonly version: number;
+  /** The latest that was told of since the document was asked for: an older document is none. */
+  readonly heard: number;
   /** In a row. */
   readonly failures: number;
   /** Verdicts do not fit into this shadow. */
@@ -58,7 +60,6 @@ export type ShadowEvent =
         | "subscribed"
         | "turn"
         | "absent"
-        | "foreign"
         | "deleted"
         | "retry"
         | "conflict"
@@ -74,12 +75,18 @@ export type ShadowEvent =
       readonly version: number;
     }
   | { readonly type: "delta"; readonly desired: Desired; readonly version: number }
-  | { readonly type: "accepted"; readonly version: number }
+  /** `foreign`: somebody else's was. `isReport`: it says something of what is reported. */
+  | {
+      readonly type: "accepted" | "foreign";
+      readonly version: number;
+      readonly isReport: boolean;
+    }
   /** The product set these itself. */
   | { readonly type: "changed"; readonly values: FlatValues }
   /** What the product took is in force; of the others the verdicts. */
   | { readonly type: "applied"; readonly verdicts: Verdicts | undefined }
-  | { readonly type: "unreadable" | "busy"; readonly error: AgentError }
+  /** `unreadable`: the document; `garbled`: what would have told of a change. */
+  | { readonly type: "unreadable" | "garbled" | "busy"; readonly error: AgentError }
   | { readonly type: "refused"; readonly error: AgentError; readonly isTooLong: boolean };
 
 export type ShadowEffect =
@@ -105,6 +112,7 @@ export function startingFrom(values: FlatValues, local: readonly string[] = []):
     local,
     reported: {},
     version: 0,
+    heard: 0,
     failures: 0,
     isTerse: false,
     isBarred: false,
@@ -125,22 +133,23 @@ export function step(leaves: Leaves, record: ShadowRecord, event: ShadowEvent): 
       return turn(next);
     case "document": {
       const { desired, reported, told, version } = event;
+      if (version < record.heard) return again(next);
       const known = { ...answered(next), reported, told, version };
       return settled(converge(leaves, known, desired, true));
     }
     case "absent":
+      if (record.heard > 0) return again(next);
       return settled(ask({ ...answered(next), ...nothing }));
-    case "unreadable": {
-      const { record: after, effects } = ask(record.request === "get" ? answered(next) : next);
-      return { record: after, effects: [{ type: "report", error: event.error }, ...effects] };
-    }
+    case "unreadable":
+      return withAll([{ type: "report", error: event.error }], same(answered(next)));
+    case "garbled":
+      return withAll([{ type: "report", error: event.error }], ask(hearing(next)));
     case "delta":
       return onDelta(leaves, next, event, record.state);
     case "foreign":
-      // A verdict may be about what nobody wants any more: no delta says that.
-      return record.state === "halted" || next.verdicts ? read(next) : same(next);
+      return onForeign(next, event);
     case "deleted":
-      return ask({ ...next, ...nothing });
+      return ask(hearing(next));
     case "changed":
       return onChanged(leaves, next, event.values);
     case "applied":
@@ -167,12 +176,19 @@ export function step(leaves: Leaves, record: ShadowRecord, event: ShadowEvent): 
       return { record: after, effects: [{ type: "drop", error }] };
     }
     case "lost":
-      return same({ ...answered(next), applying: undefined, failures: 0 });
+      // `applied` follows all the same when the product ends the link while it is told.
+      return same({ ...answered(next), failures: 0 });
   }
 }
 
-/** What the cloud has where there is no shadow. */
-const nothing = deepFreeze({ reported: {}, told: undefined, verdicts: undefined } as const);
+/** What the cloud has where there is no shadow, and what local changes are left: nothing is wanted that they could win over. */
+const nothing = deepFreeze({
+  reported: {},
+  told: undefined,
+  verdicts: undefined,
+  local: [],
+  version: 0,
+} as const);
 
 function same(record: ShadowRecord): Result {
   return { record, effects: [] };
@@ -189,6 +205,16 @@ function settled({ record, effects }: Result): Result {
 
 function read(record: ShadowRecord): Result {
   return ask(record.state === "idle" ? record : { ...record, state: "reading" });
+}
+
+/** What has just been read is older than what was told meanwhile. */
+function again(record: ShadowRecord): Result {
+  return ask({ ...answered(record), state: "reading" });
+}
+
+/** A document that is on its way counts only from this version on; without one, not at all. */
+function hearing(record: ShadowRecord, version = Number.POSITIVE_INFINITY): ShadowRecord {
+  return { ...record, heard: Math.max(record.heard, version) };
 }
 
 function later(record: ShadowRecord): Result {
@@ -209,7 +235,7 @@ function ask(record: ShadowRecord): Result {
 
 function turn(record: ShadowRecord): Result {
   if (record.state === "reading")
-    return { record: { ...record, request: "get" }, effects: [{ type: "get" }] };
+    return { record: { ...record, request: "get", heard: 0 }, effects: [{ type: "get" }] };
   const update = record.state === "following" ? updateOf(record) : undefined;
   if (!update) return same({ ...record, request: undefined });
   return {
@@ -235,7 +261,7 @@ function updateOf(record: ShadowRecord): Update | undefined {
     reported: orNone(reported),
     verdicts: isTerse ? undefined : newsOf(record.verdicts, record.told),
     desired: orNone(desired),
-    version: local.length > 0 ? version : undefined,
+    version: local.length > 0 && version > 0 ? version : undefined,
   };
   const isEmpty = !update.reported && update.verdicts === undefined && !update.desired;
   return isEmpty ? undefined : update;
@@ -260,12 +286,24 @@ function onDelta(
   before: ShadowState,
 ): Result {
   if (before === "halted") return ask(record);
-  // While the document is on its way a delta is old news.
-  if (before !== "following") return same(record);
-  // Older than what is known: late, or the shadow was made anew. Only the document can tell.
-  if (version < record.version) return read(record);
+  // The document tells all; unless it was on its way already.
+  if (before !== "following") return same(hearing(record, version));
+  // Older than what is known, or of a shadow that was gone: late, or it was made anew. Only the document can tell.
+  if (version < record.version || record.version === 0) return read(record);
   const reported = contradicted(record.reported, desired.members);
   return converge(leaves, { ...record, version, reported, isBarred: false }, desired, false);
+}
+
+function onForeign(
+  record: ShadowRecord,
+  { version, isReport }: ShadowEvent & { type: "accepted" | "foreign" },
+): Result {
+  const next = hearing(record, version);
+  if (record.state !== "following") return ask(next);
+  // A delta that is late must not pass for the latest.
+  const known = { ...next, version: Math.max(version, record.version) };
+  // Nobody but the device knows what is to be reported. A verdict may be about what nobody wants any more: no delta says that.
+  return isReport || record.verdicts || record.version === 0 ? read(known) : same(known);
 }
 
 /** What the cloud wants and does not have as reported cannot be reported: where that was believed, it is not known any more. */
@@ -314,8 +352,44 @@ function onChanged(leaves: Leaves, record: ShadowRecord, changed: FlatValues): R
     values: different.length > 0 ? { ...values, ...changed } : values,
     local: winning.length > 0 ? [...record.local, ...winning] : record.local,
     isBarred: record.isBarred && different.length === 0,
+    ...overtaken(record, different),
+    ...fulfilled(record, changed),
   };
   return ask(next.applying ? overruled(next, next.applying, changed) : next);
+}
+
+/** What the product would not take and sets itself in the end is refused no more. */
+function fulfilled(
+  { verdicts, tried }: ShadowRecord,
+  changed: FlatValues,
+): Pick<ShadowRecord, "verdicts" | "tried"> {
+  const paths = Object.keys(changed).filter(path => tried?.get(path)?.[0] === changed[path]);
+  if (paths.length === 0) return { verdicts, tried };
+  const others = new Map(verdicts);
+  const rest = new Map(tried);
+  for (const path of paths) {
+    others.delete(path);
+    rest.delete(path);
+  }
+  return { verdicts: bounded(others), tried: rest };
+}
+
+/**
+ * What is set is reported, also when it is what was reported last: the cloud may have been obeyed in between, without a word, and
+ * only a report makes it say again what it wants. One that is on its way is too old for that.
+ */
+function overtaken(
+  { reported, updating }: ShadowRecord,
+  changed: readonly string[],
+): Pick<ShadowRecord, "reported" | "updating"> {
+  if (changed.length === 0) return { reported, updating };
+  const known = { ...reported };
+  const told = { ...updating?.reported };
+  for (const path of changed) {
+    known[path] = undefined;
+    delete told[path];
+  }
+  return { reported: known, updating: updating && { ...updating, reported: told } };
 }
 
 /** The product has set something else while it was told what is wanted. */

@@ -9,6 +9,7 @@ export type ShadowEventName =
   | "document"
   | "absent"
   | "unreadable"
+  | "garbled"
   | "delta"
   | "foreign"
   | "deleted"
@@ -27,7 +28,7 @@ export const shadowTable: Table<ShadowState, ShadowEventName> = deepFreeze({
   idle: {
     subscribed: "reading",
     turn: "idle",
-    unreadable: "idle",
+    garbled: "idle",
     delta: "idle",
     foreign: "idle",
     deleted: "idle",
@@ -41,6 +42,7 @@ export const shadowTable: Table<ShadowState, ShadowEventName> = deepFreeze({
     document: "following",
     absent: "following",
     unreadable: "halted",
+    garbled: "reading",
     delta: "reading",
     foreign: "reading",
     deleted: "reading",
@@ -57,10 +59,10 @@ export const shadowTable: Table<ShadowState, ShadowEventName> = deepFreeze({
   },
   following: {
     turn: "following",
-    unreadable: "reading",
+    garbled: "reading",
     delta: "following",
     foreign: "following",
-    deleted: "following",
+    deleted: "reading",
     changed: "following",
     applied: "following",
     retry: "reading",
@@ -74,7 +76,7 @@ export const shadowTable: Table<ShadowState, ShadowEventName> = deepFreeze({
   },
   waiting: {
     turn: "waiting",
-    unreadable: "waiting",
+    garbled: "waiting",
     delta: "waiting",
     foreign: "waiting",
     deleted: "waiting",
@@ -86,7 +88,7 @@ export const shadowTable: Table<ShadowState, ShadowEventName> = deepFreeze({
   },
   halted: {
     turn: "halted",
-    unreadable: "halted",
+    garbled: "reading",
     delta: "reading",
     foreign: "reading",
     deleted: "reading",

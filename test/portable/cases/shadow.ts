@@ -2,6 +2,7 @@ import { unsupported } from "../../../src/codec/json.js";
 import { AgentError } from "../../../src/errors.js";
 import {
   encodeValues,
+  parseAccepted,
   parseDelta,
   parseDocument,
   parseValues,
@@ -163,7 +164,7 @@ check("shadow: on connect it reads, applies what is wanted and reports what diff
     '{"state":{"reported":{"seconds":9,"led":"off","on":false,"alarm":{"high":50,"tone":{"hertz":440}},' +
       '"_verdicts":{"led":"out of range: \\"blue\\" is not one of off, red"}}},"clientToken":"t"}',
   );
-  device.go({ type: "accepted", version: 4 });
+  device.go({ type: "accepted", isReport: true, version: 4 });
   equal(device.record.request, undefined);
 });
 
@@ -172,8 +173,8 @@ check("shadow: a delta and the acceptance of one version, in both orders, apply 
     const device = Device.following(3);
     const delta = { type: "delta", desired: desiredOf({ seconds: 9 }), version: 5 } as const;
     device.go({ type: "changed", values: { on: true } });
-    if (deltaFirst) device.go(delta, { type: "accepted", version: 4 });
-    else device.go({ type: "accepted", version: 4 }, delta);
+    if (deltaFirst) device.go(delta, { type: "accepted", isReport: true, version: 4 });
+    else device.go({ type: "accepted", isReport: true, version: 4 }, delta);
     if (deltaFirst)
       device.go({
         type: "document",
@@ -182,7 +183,7 @@ check("shadow: a delta and the acceptance of one version, in both orders, apply 
         told: undefined,
         version: 5,
       });
-    device.go(delta, { type: "accepted", version: 6 });
+    device.go(delta, { type: "accepted", isReport: true, version: 6 });
     equal(device.effects.filter(({ type }) => type === "apply").length, 1);
     equal(device.updates.length, 2);
     equal(device.record.reported["seconds"], 9);
@@ -200,7 +201,9 @@ check("shadow: a refused value is answered once, however often it comes", () => 
   for (let version = 8; version < 20; version += 2)
     device.go(
       { type: "delta", desired: desiredOf({ seconds: 0 }), version },
-      ...(version === 8 ? [{ type: "accepted", version: version + 1 } as const] : []),
+      ...(version === 8
+        ? [{ type: "accepted", isReport: true, version: version + 1 } as const]
+        : []),
     );
   equal(
     device.updates.join(),
@@ -272,7 +275,10 @@ check("shadow: a read that is refused for good halts, until something in it chan
   const device = new Device().go({ type: "subscribed" });
   device.go({ type: "refused", error, isTooLong: false });
   equal(device.record.state, "halted");
-  device.go({ type: "changed", values: { seconds: 6 } }, { type: "foreign" });
+  device.go(
+    { type: "changed", values: { seconds: 6 } },
+    { type: "foreign", isReport: false, version: 8 },
+  );
   equal(device.types, "ask,get,report,ask,get");
 });
 
@@ -284,7 +290,7 @@ check("shadow: the product's verdicts are told, and it is not asked twice on one
     desired: desiredOf({ led: "red", seconds: 9 }),
     version: 8,
   } as const;
-  device.go(delta, { type: "accepted", version: 9 });
+  device.go(delta, { type: "accepted", isReport: true, version: 9 });
   device.go({ type: "delta", desired: desiredOf({ led: "red" }), version: 10 });
   equal(device.effects.filter(({ type }) => type === "apply").length, 1);
   equal(
@@ -320,7 +326,7 @@ check("shadow: what the product sets while it is told is what counts", () => {
     device.updates.join(),
     '{"state":{"reported":{"seconds":8,"_verdicts":{"seconds":"failed: the device has set 8"}}},"clientToken":"t"}',
   );
-  device.go({ type: "accepted", version: 9 }, { ...delta, version: 9 });
+  device.go({ type: "accepted", isReport: true, version: 9 }, { ...delta, version: 9 });
   equal(device.updates.length, 1);
 });
 
@@ -340,7 +346,7 @@ check(
       device.updates[1],
       '{"state":{"reported":{"on":true},"desired":{"on":true}},"version":8,"clientToken":"t"}',
     );
-    device.go({ type: "accepted", version: 9 });
+    device.go({ type: "accepted", isReport: true, version: 9 });
     equal(device.record.local.length, 0);
     device.go({ type: "delta", desired: desiredOf({ on: false }), version: 10 });
     equal(device.record.values["on"], false, "what the cloud wants later counts");
@@ -375,17 +381,92 @@ check(
 );
 
 check("shadow: deleted, it is reported anew", () => {
-  const device = Device.following().go({ type: "deleted" });
+  const device = Device.following().go({ type: "deleted" }, { type: "absent" });
+  equal(device.types, "ask,get,ask,update");
   equal(
     device.updates.join(),
     '{"state":{"reported":{"seconds":5,"led":"off","label":"","on":false,"alarm":{"high":50,"tone":{"hertz":440}}}},"clientToken":"t"}',
   );
 });
 
+check("shadow: a document that is older than what was told meanwhile is read again", () => {
+  const delta = { type: "delta", desired: desiredOf({ seconds: 9 }), version: 8 } as const;
+  const foreign = { type: "foreign", isReport: false, version: 8 } as const;
+  const unreadable = { type: "garbled", error } as const;
+  const document = { type: "document", told: undefined, reported: defaults, version: 7 } as const;
+  for (const told of [delta, foreign, unreadable, { type: "deleted" } as const]) {
+    const device = new Device().go({ type: "subscribed" }, told);
+    device.go({ ...document, desired: desiredOf({}) });
+    equal(device.types.replace("report,", ""), "ask,get,ask,get", told.type);
+    device.go({ ...document, desired: desiredOf({ seconds: 9 }), version: 8 });
+    equal(device.record.values["seconds"], 9, told.type);
+  }
+  const device = new Device().go({ type: "subscribed" }, delta, { type: "absent" });
+  equal(device.types, "ask,get,ask,get");
+});
+
+check("shadow: what somebody else has reported is read, and reported anew", () => {
+  const device = Device.following().go({ type: "foreign", isReport: false, version: 8 });
+  equal(device.types, "");
+  device.go({ type: "foreign", isReport: true, version: 9 });
+  equal(device.types, "ask,get");
+});
+
+check("shadow: a delta that comes after the word of a later change is late", () => {
+  const device = Device.following().go({ type: "foreign", isReport: false, version: 9 });
+  device.go({ type: "delta", desired: desiredOf({ seconds: 0 }), version: 8 });
+  equal(device.types, "ask,get");
+});
+
+check("shadow: where there is none a local change has nothing to win over, and is reported", () => {
+  const device = new Device().go({ type: "changed", values: { on: true } });
+  device.go({ type: "subscribed" }, { type: "absent" });
+  equal(device.record.local.length, 0);
+  equal(device.updates[0]!.includes('"on":true'), true);
+  equal(device.updates[0]!.includes("version"), false);
+});
+
+check("shadow: a delta that cannot be read leaves what is in flight alone", () => {
+  const device = new Device().go({ type: "subscribed" }, { type: "garbled", error });
+  equal(device.record.request, "get");
+  const other = Device.following().go({ type: "changed", values: { seconds: 6 } });
+  other.go({ type: "garbled", error }, { type: "garbled", error });
+  other.go({ type: "accepted", isReport: true, version: 8 });
+  equal(other.types, "ask,update,report,report,ask,get");
+});
+
+check("shadow: what is set while a report of it is on its way is reported again", () => {
+  const device = Device.following().go({ type: "changed", values: { seconds: 6 } });
+  device.go({ type: "delta", desired: desiredOf({ seconds: 5 }), version: 8 });
+  device.go({ type: "changed", values: { seconds: 6 } });
+  device.go({ type: "accepted", isReport: true, version: 8 });
+  equal(device.updates.length, 2, "or no delta would say that 5 is wanted");
+});
+
+check("shadow: what is left while the product is told counts when it has answered", () => {
+  const device = Device.following();
+  const delta = { type: "delta", desired: desiredOf({ seconds: 9 }), version: 8 } as const;
+  device.record = step(leaves, device.record, delta).record;
+  device.go({ type: "lost" }, { type: "applied", verdicts: undefined });
+  equal(device.record.values["seconds"], 9);
+});
+
+check("shadow: what the product would not take and sets in the end is refused no more", () => {
+  const device = Device.following();
+  device.product = new Map([["seconds", "deferred"]]);
+  device.go({ type: "delta", desired: desiredOf({ seconds: 9 }), version: 8 });
+  device.go({ type: "accepted", isReport: true, version: 9 });
+  device.go({ type: "changed", values: { seconds: 9 } });
+  equal(
+    device.updates[1],
+    '{"state":{"reported":{"seconds":9,"_verdicts":null}},"clientToken":"t"}',
+  );
+});
+
 check("shadow: an answer that is older than a delta is no proof", () => {
   const device = Device.following().go({ type: "changed", values: { seconds: 6 } });
   device.go({ type: "delta", desired: desiredOf({ led: "x" }), version: 9 });
-  device.go({ type: "accepted", version: 8 });
+  device.go({ type: "accepted", isReport: true, version: 8 });
   equal(device.types.endsWith("ask,get"), true, device.types);
 });
 
@@ -431,6 +512,18 @@ check("shadow documents: of a name given twice the last counts", () => {
     documentOf('{"state":{"desired":{"on":false,"on":true}},"version":3}').desired.members["on"],
     true,
   );
+});
+
+check("shadow documents: an accepted update tells whether it was about what is reported", () => {
+  const isReport = (state: string) => {
+    const { event } = parseAccepted(toUtf8(`{"state":${state},"version":3}`));
+    return event.isReport;
+  };
+  equal(isReport('{"desired":{"on":true}}'), false);
+  equal(isReport('{"desired":{"reported":1}}'), false);
+  equal(isReport('{"reported":{"on":true}}'), true);
+  equal(isReport('{"desired":{},"reported":null}'), true);
+  equal(isReport("null"), true);
 });
 
 const unreadable = [

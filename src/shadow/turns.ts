@@ -42,9 +42,10 @@ export class Turns {
     this.#flush();
   }
 
-  /** Its answer is here. */
+  /** The answer to its first request is here; it may have asked again because of it. */
   answered(asker: Asker): void {
-    this.#pending = this.#pending.filter(pending => pending.asker !== asker);
+    const first = this.#pending.findIndex(pending => pending.asker === asker);
+    if (first >= 0) this.#pending.splice(first, 1);
     this.#flush();
   }
 

@@ -250,8 +250,12 @@ export class Follower implements Asker {
     const { timer, crypto } = wiring.host;
     timer.clear(this.#waiting);
     const delayMs = backoff.baseMs + fullJitter(backoff, attempt, crypto.random(1)[0]! / 256);
-    const onDue = () => wiring.enter(() => this.event({ type: "due" }));
-    this.#waiting = timer.set(onDue, delayMs);
+    this.#waiting = timer.set(() => wiring.enter(() => this.#onDue()), delayMs);
+  }
+
+  /** Something else may have ended the wait. */
+  #onDue(): void {
+    if (this.#record.state === "waiting") this.event({ type: "due" });
   }
 
   #newToken(wiring: Wiring): string {

@@ -172,7 +172,8 @@ export class ShadowService {
     }
     if (packet.cmd === "subscribe") {
       const granted = packet.subscriptions.map(({ topic }) => (this.grants(topic) ? 1 : 0x80));
-      packet.subscriptions.forEach(({ topic }, i) => granted[i] === 1 && this.#filters.add(topic));
+      for (const { topic } of packet.subscriptions)
+        if (this.grants(topic)) this.#filters.add(topic);
       link.reply({ cmd: "suback", messageId: packet.messageId!, granted });
       return;
     }

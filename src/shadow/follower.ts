@@ -153,6 +153,8 @@ export class Follower implements Asker {
     const { record, effects } = step(this.leaves, before, event);
     this.#record = record;
     if (record.values !== before.values || record.local !== before.local) this.#save(before);
+    if (event.type === "applied" && before.applying)
+      this.#announce(before.applying, this.#wiring!);
     for (const effect of effects) this.#perform(effect, this.#wiring!);
   }
 
@@ -181,7 +183,7 @@ export class Follower implements Asker {
       case "update":
         return this.#update(effect.update, wiring);
       case "apply":
-        return this.#apply(effect.changed, wiring);
+        return this.#apply(effect.changed);
       case "verdict":
         return this.#refuse(effect.path, effect.verdict);
       case "report":
@@ -212,15 +214,19 @@ export class Follower implements Asker {
     return this.shadow === undefined ? {} : { shadow: this.shadow };
   }
 
-  #apply(flat: FlatValues, wiring: Wiring): void {
+  #apply(flat: FlatValues): void {
     const failed = this.#tell(flat);
-    const applied: Record<string, Value> = {};
-    for (const path of Object.keys(flat)) if (!failed?.has(path)) applied[path] = flat[path]!;
-    if (Object.keys(applied).length > 0) {
-      const { version } = this.#record;
-      wiring.emit({ type: "settings", ...this.#which, changed: nest(applied) as never, version });
-    }
     this.event({ type: "applied", verdicts: failed });
+  }
+
+  /** What the product has set itself meanwhile is not among it. */
+  #announce(applying: FlatValues, wiring: Wiring): void {
+    const applied: Record<string, Value> = {};
+    for (const path of Object.keys(applying))
+      if (this.values[path] === applying[path]) applied[path] = applying[path]!;
+    if (Object.keys(applied).length === 0) return;
+    const { version } = this.#record;
+    wiring.emit({ type: "settings", ...this.#which, changed: nest(applied) as never, version });
   }
 
   /** @returns verdicts of what the product could not put in force */

@@ -335,6 +335,13 @@ function verdictsOf(flat: FlatValues, outcome: unknown): Verdicts | undefined {
   return verdicts;
 }
 
+/** As it can be told: a reason may be of any length, and of characters that no message can hold. */
 function failure(error: Error): string {
-  return `failed: ${String(error.message).slice(0, limits.verdictCharacters)}`;
+  let reason = "";
+  for (const character of String(error.message)) {
+    const point = character.codePointAt(0)!;
+    if (reason.length + character.length > limits.verdictCharacters) break;
+    reason += point >= 0xd800 && point <= 0xdfff ? "\ufffd" : character;
+  }
+  return `failed: ${reason}`;
 }

@@ -133,7 +133,7 @@ export function parseDocument(payload: Uint8Array, leaves: Leaves, values: FlatV
     clientToken: "string",
   };
   const others = new Others(`${where}.state.desired`);
-  const document = readJson(payload, shape, where, others) as Envelope<Sections>;
+  const document = (readJson(payload, shape, where, others) ?? {}) as Envelope<Sections>;
   const state = objectOf(document.state, where, "state");
   const desired = objectOf(state.desired, where, "desired");
   const reported = objectOf(state.reported, where, "reported");
@@ -182,7 +182,7 @@ export function parseDelta(payload: Uint8Array, leaves: Leaves): ShadowEvent {
     version: "integer",
   };
   const others = new Others(`${where}.state`);
-  const delta = readJson(payload, shape, where, others) as Envelope<Section>;
+  const delta = (readJson(payload, shape, where, others) ?? {}) as Envelope<Section>;
   return {
     type: "delta",
     desired: desiredIn(objectOf(delta.state, where, "state"), leaves, others),
@@ -196,10 +196,19 @@ const acceptedShape = deepFreeze({
   clientToken: "string",
 } as const);
 
+/** Of an object, also where null stands for it. */
+function membersOf<S extends { readonly [name: string]: Shape }>(
+  payload: Uint8Array,
+  shape: S,
+  where: string,
+): Partial<Read<S>> {
+  return readJson(payload, shape, where) ?? {};
+}
+
 /** update/accepted: what one would have to know when it is somebody else's. @throws AgentError "shadow/response", "codec/json" */
 export function parseAccepted(payload: Uint8Array): Reply & { readonly event: Accepted } {
   const where = "shadow update/accepted";
-  const { state, version, clientToken } = readJson(payload, acceptedShape, where);
+  const { state, version, clientToken } = membersOf(payload, acceptedShape, where);
   // Without `state` all of it was removed.
   const isReport = state?.reported !== undefined || state === undefined;
   return {
@@ -216,11 +225,14 @@ const rejectedShape = deepFreeze({
 
 /** get/rejected and update/rejected. @throws AgentError "codec/json" */
 export function parseRejected(payload: Uint8Array, request: "get" | "update"): Reply {
-  const reply = readJson(payload, rejectedShape, `shadow ${request}/rejected`);
+  const reply = membersOf(payload, rejectedShape, `shadow ${request}/rejected`);
   return { clientToken: reply.clientToken, event: rejection(request, reply) };
 }
 
-function rejection(request: "get" | "update", reply: Read<typeof rejectedShape>): ShadowEvent {
+function rejection(
+  request: "get" | "update",
+  reply: Partial<Read<typeof rejectedShape>>,
+): ShadowEvent {
   const code = reply.code ?? 0;
   if (request === "get" && code === 404) return { type: "absent" };
   if (request === "update" && code === 409) return { type: "conflict" };
@@ -253,7 +265,7 @@ export function parseValues(
 ): { readonly values: FlatValues; readonly local: readonly string[] } {
   const shape: Record<string, Shape> = { [localName]: "string" };
   for (const path of Object.keys(leaves)) shape[path] = "scalar";
-  const stored = readJson(bytes, shape, "settings") as Record<string, Member | undefined>;
+  const stored = membersOf(bytes, shape, "settings") as Record<string, Member | undefined>;
   const values: Record<string, Value> = {};
   for (const path of Object.keys(leaves)) {
     const leaf = leaves[path]!;

@@ -29,7 +29,7 @@ export class Turns {
   #pending: Pending[] = [];
   #timer: TimerHandle | undefined;
   /** The second that is running, and how many turns it has seen. */
-  #paceAt = 0;
+  #paceAt = Number.NEGATIVE_INFINITY;
   #paced = 0;
 
   constructor(wiring: Owner) {

@@ -3,7 +3,7 @@ import test, { type ExecutionContext } from "ava";
 import { Flash } from "../../simulator/world/flash.js";
 import { Power } from "../../simulator/world/power.js";
 import type { Settings } from "../../src/index.js";
-import { type BootOptions, boot, type World } from "./device-world.js";
+import { type BootOptions, boot, World } from "./device-world.js";
 import { rejected } from "./service.js";
 
 const schema = {
@@ -426,6 +426,101 @@ test('wins "device", refused for good: told once, and again with the next change
   t.is(service.desired()["mode"], 5);
   t.is(service.reported()["mode"], 5);
   t.deepEqual(world.seen("offline"), []);
+});
+
+test('wins "device": what others change before the answer is here does not take it back', async t => {
+  const device = await following();
+  const { service, world, settings } = device;
+  service.desire({ mode: 1 });
+  await world.run(1000);
+  service.isHolding = true;
+  settings.set({ mode: 5 });
+  await world.run(200);
+  service.desire({ seconds: 9 });
+  const held = service.held.reverse();
+  service.isHolding = false;
+  service.held = [];
+  for (const { said } of held) service.deliver("", said);
+  await world.run(30_000);
+  t.is(service.desired()["mode"], 5);
+  t.is(settings.values.mode, 5);
+  t.is(service.reported()["seconds"], 9);
+  isWell(t, device);
+});
+
+test("verdicts that did not fit are told again on the next link", async t => {
+  const device = await following();
+  const { service, world } = device;
+  service.answer = ({ operation, body }) =>
+    operation === "update" && JSON.stringify(body).includes("_verdicts")
+      ? [rejected("update", 413, "The payload exceeds the maximum size allowed", body.clientToken)]
+      : undefined;
+  service.desire({ led: "blue", seconds: 9 });
+  await world.run(10_000);
+  t.deepEqual(service.reported(), { ...defaults, seconds: 9 });
+  service.answer = () => undefined;
+  world.network.cutAll();
+  await world.run(30_000);
+  t.deepEqual(service.reported()["_verdicts"], {
+    led: 'out of range: "blue" is not one of off, red',
+  });
+});
+
+test("flash that refuses: a fault, the values are in force and reported, and hold until the next restart", async t => {
+  const flash = new Flash();
+  const device = await following({ flash });
+  const { service, world, settings } = device;
+  const store = flash.values("skerry") as Map<string, Uint8Array>;
+  store.set = () => {
+    throw new Error("worn out");
+  };
+  service.desire({ seconds: 9 });
+  await world.run(2000);
+  t.is(settings.values.seconds, 9);
+  t.is(service.reported()["seconds"], 9);
+  t.deepEqual(world.faults, [
+    "storage/write: settings: not saved, they hold until the next restart",
+  ]);
+  t.deepEqual(world.seen("offline"), []);
+});
+
+test("stop and start inside any status of a shadow: one link, no fault, converged", async t => {
+  for (const when of ["settings", "reported", "settingRefused", "fault"] as const)
+    for (const again of [false, true]) {
+      const world = new World();
+      let count = 0;
+      const tell = world.onStatus;
+      Object.assign(world, {
+        onStatus: (status: Parameters<typeof tell>[0]) => {
+          tell(status);
+          if (status.type !== when || count++ > 0) return;
+          device.agent.stop();
+          if (again) device.agent.start();
+        },
+      });
+      const device = boot({ world });
+      const { agent, service } = device;
+      const settings = agent.settings(schema);
+      agent.settings("other", { n: { type: "integer", default: 0 } });
+      service.put("other", { n: 1, x: 1 }, {}, 1);
+      agent.start();
+      await world.run(5000);
+      service.deliver("", { suffix: "update/delta", body: "{" });
+      service.desire({ seconds: 9, led: "blue" });
+      await world.run(60_000);
+      agent.start();
+      await world.run(60_000);
+      t.true(count > 0, when);
+      t.is(settings.values.seconds, 9, when);
+      t.is(service.reported()["seconds"], 9, when);
+      t.is(service.reported("other")["n"], 1, when);
+      t.is(world.network.open, 1, when);
+      t.deepEqual(
+        world.faults.filter(fault => fault.startsWith("agent/")),
+        [],
+        when,
+      );
+    }
 });
 
 /** Set online with the power cut at each half of each flash operation of it, then booted again with the cloud as it is. */

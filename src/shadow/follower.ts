@@ -59,6 +59,7 @@ export class Follower implements Asker {
   #wiring: Wiring | undefined;
   #turns: Turns | undefined;
   #record: ShadowRecord;
+  /** Of the last request. */
   #clientToken: string | undefined;
   #waiting: TimerHandle | undefined;
 
@@ -140,7 +141,13 @@ export class Follower implements Asker {
 
   onTurn(): boolean {
     this.event({ type: "turn" });
-    return this.#clientToken !== undefined;
+    return this.#isAsking;
+  }
+
+  /** An answer is waited for. */
+  get #isAsking(): boolean {
+    const { request } = this.#record;
+    return request === "get" || request === "update";
   }
 
   onTimeout(): void {
@@ -153,8 +160,7 @@ export class Follower implements Asker {
     const { record, effects } = step(this.leaves, before, event);
     this.#record = record;
     if (record.values !== before.values || record.local !== before.local) this.#save(before);
-    if (event.type === "applied" && before.applying)
-      this.#announce(before.applying, this.#wiring!);
+    if (event.type === "applied" && before.applying) this.#announce(before.applying, this.#wiring!);
     for (const effect of effects) this.#perform(effect, this.#wiring!);
   }
 
@@ -202,7 +208,6 @@ export class Follower implements Asker {
       wiring.emit({ type: "reported", ...this.#which, values: nest(reported) as never });
     // The product may have stopped the agent when it was told.
     if (this.#record.request === "update") this.#send("update", payload, wiring);
-    else this.#clientToken = undefined;
   }
 
   #send(operation: "get" | "update", payload: Uint8Array, wiring: Wiring): void {
@@ -306,18 +311,18 @@ export class Follower implements Asker {
     const isRead = suffix.startsWith("get/") && this.#record.request === "get";
     if (!isRead && suffix !== "update/delta") return this.#fault(error);
     if (!isRead) return this.event({ type: "garbled", error });
-    this.#clientToken = undefined;
     this.event({ type: "unreadable", error });
     this.#turns!.answered(this);
   }
 
   /** Every subscriber sees every reply: only the one to our own pending request counts. */
   #answered({ clientToken, event }: Reply): void {
-    if (this.#clientToken === undefined || clientToken !== this.#clientToken) {
+    if (clientToken === undefined || clientToken !== this.#clientToken) {
       if (event.type === "accepted") this.event({ ...event, type: "foreign" });
       return;
     }
-    this.#clientToken = undefined;
+    // A second time.
+    if (!this.#isAsking) return;
     this.event(event);
     this.#turns!.answered(this);
   }

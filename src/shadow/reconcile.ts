@@ -56,6 +56,8 @@ const maxVerdicts = 16;
 export function reconcile(leaves: Leaves, situation: Situation): Decision {
   const { isWhole, desired, reported, values, local, tried } = situation;
   const verdicts = new Map(isWhole ? undefined : situation.verdicts);
+  // A delta tells of all of them: counted anew.
+  verdicts.delete("*");
   const apply: Record<string, Value> = {};
   const discard: string[] = [];
   for (const path of Object.keys(leaves)) {
@@ -95,13 +97,11 @@ function faultTried(tried: Tried | undefined, path: string, wanted: Member): str
   return before !== undefined && before[0] === wanted ? before[1] : undefined;
 }
 
-/** @returns undefined when there is none */
+/** @returns undefined when there is none; those under `*` go on counting */
 export function bounded(verdicts: ReadonlyMap<string, string>, more = 0): Verdicts | undefined {
-  const count = verdicts.size + more;
-  if (count === 0) return undefined;
-  if (count <= maxVerdicts) return verdicts;
-  const first = new Map(Array.from(verdicts).slice(0, maxVerdicts - 1));
-  first.delete("*");
-  first.set("*", `${count - first.size} more`);
-  return first;
+  const others = more + (Number.parseInt(verdicts.get("*") ?? "", 10) || 0);
+  if (others === 0 && verdicts.size <= maxVerdicts) return verdicts.size > 0 ? verdicts : undefined;
+  const named = Array.from(verdicts).filter(([path]) => path !== "*");
+  const first = new Map(named.slice(0, maxVerdicts - 1));
+  return first.set("*", `${named.length + others - first.size} more`);
 }

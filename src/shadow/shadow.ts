@@ -449,7 +449,9 @@ function onAccepted(record: ShadowRecord, version: number): Result {
     failures: 0,
   };
   // Something newer was seen before this answer: what the update has said may have been said otherwise since.
-  return version < record.version ? read(next) : ask(next);
+  // And a verdict may have been about what it has just overwritten.
+  const isDoubtful = version < record.version || (desired && next.verdicts);
+  return isDoubtful ? read(next) : ask(next);
 }
 
 function folded(

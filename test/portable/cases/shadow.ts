@@ -463,6 +463,15 @@ check("shadow: what the product would not take and sets in the end is refused no
   );
 });
 
+check("shadow: a verdict on what a local change has overwritten is read again", () => {
+  const device = Device.following();
+  device.go({ type: "delta", desired: desiredOf({ on: "x" }), version: 8 });
+  device.go({ type: "accepted", isReport: true, version: 9 });
+  device.go({ type: "changed", values: { on: true } });
+  device.go({ type: "accepted", isReport: true, version: 10 });
+  equal(device.types.endsWith("update,ask,get"), true, device.types);
+});
+
 check("shadow: an answer that is older than a delta is no proof", () => {
   const device = Device.following().go({ type: "changed", values: { seconds: 6 } });
   device.go({ type: "delta", desired: desiredOf({ led: "x" }), version: 9 });
@@ -505,6 +514,13 @@ check("shadow documents: of many strangers the first are named, the others count
   device.go({ type: "document", desired, reported: defaults, told: undefined, version: 3 });
   const update = device.updates[0]!;
   equal(update.includes('"n14":"unknown","*":"85 more"}'), true, update);
+  device.go({ type: "accepted", isReport: true, version: 4 });
+  device.go({ type: "delta", desired, version: 4 });
+  equal(device.updates.length, 1, "the same many, told by a delta");
+  device.product = new Map([["on", "deferred"]]);
+  const members = { on: true };
+  device.go({ type: "delta", desired: { ...desired, members }, version: 5 });
+  equal(device.record.verdicts?.get("*"), "86 more");
 });
 
 check("shadow documents: of a name given twice the last counts", () => {

@@ -189,7 +189,7 @@ export class Follower implements Asker {
       case "update":
         return this.#update(effect.update, wiring);
       case "apply":
-        return this.#apply(effect.changed);
+        return this.#apply();
       case "verdict":
         return this.#refuse(effect.path, effect.verdict);
       case "report":
@@ -219,8 +219,10 @@ export class Follower implements Asker {
     return this.shadow === undefined ? {} : { shadow: this.shadow };
   }
 
-  #apply(flat: FlatValues): void {
-    const failed = this.#tell(flat);
+  #apply(): void {
+    // Whoever heard of a verdict may have set some of it.
+    const { applying } = this.#record;
+    const failed = applying && Object.keys(applying).length > 0 ? this.#tell(applying) : undefined;
     this.event({ type: "applied", verdicts: failed });
   }
 

@@ -235,7 +235,9 @@ function rejection(
 ): ShadowEvent {
   const code = reply.code ?? 0;
   if (request === "get" && code === 404) return { type: "absent" };
-  if (request === "update" && code === 409) return { type: "conflict" };
+  // A version, where there is no shadow any more, is as wrong as another one's.
+  const isConflict = code === 409 || (code === 400 && reply.message === "Invalid version");
+  if (request === "update" && isConflict) return { type: "conflict" };
   const reason = `${reply.code ?? "?"}: ${reply.message?.slice(0, 200) ?? "no reason given"}`;
   const error = new AgentError("shadow/rejected", `shadow ${request}: ${reason}`);
   if (code === 429 || code >= 500) return { type: "busy", error };

@@ -102,6 +102,8 @@ export function bounded(verdicts: ReadonlyMap<string, string>, more = 0): Verdic
   const others = more + (Number.parseInt(verdicts.get("*") ?? "", 10) || 0);
   if (others === 0 && verdicts.size <= maxVerdicts) return verdicts.size > 0 ? verdicts : undefined;
   const named = Array.from(verdicts).filter(([path]) => path !== "*");
+  // The same ones whatever came first.
+  named.sort(([one], [other]) => (one < other ? -1 : 1));
   const first = new Map(named.slice(0, maxVerdicts - 1));
   return first.set("*", `${named.length + others - first.size} more`);
 }

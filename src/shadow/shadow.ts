@@ -46,12 +46,14 @@ export interface ShadowRecord {
   readonly version: number;
   /** The latest that was told of since the document was asked for: an older document is none. */
   readonly heard: number;
-  /** In a row. */
+  /** In a row: conflicts, and requests to be patient. */
   readonly failures: number;
+  /** Requests without an answer, in a row. */
+  readonly silences?: number | undefined;
   /** Verdicts do not fit into this shadow. */
-  readonly isTerse: boolean;
+  readonly isTerse?: boolean | undefined;
   /** The service refused the update for good: not repeated before something else is known. */
-  readonly isBarred: boolean;
+  readonly isBarred?: boolean | undefined;
 }
 
 export type ShadowEvent =
@@ -114,13 +116,25 @@ export function startingFrom(values: FlatValues, local: readonly string[] = []):
     version: 0,
     heard: 0,
     failures: 0,
-    isTerse: false,
-    isBarred: false,
   };
 }
 
 /** Decides, never acts. */
-export function step(leaves: Leaves, record: ShadowRecord, event: ShadowEvent): Result {
+export function step(leaves: Leaves, before: ShadowRecord, event: ShadowEvent): Result {
+  const { record, effects } = decide(leaves, before, event);
+  return { record: lean(record), effects };
+}
+
+/** Without what is undefined or false: on XS each member takes 16 bytes, for as long as the shadow is followed. */
+function lean(record: ShadowRecord): ShadowRecord {
+  const known = record as unknown as Readonly<Record<string, unknown>>;
+  const rest: Record<string, unknown> = {};
+  for (const name of Object.keys(known))
+    if (known[name] !== undefined && known[name] !== false) rest[name] = known[name];
+  return rest as unknown as ShadowRecord;
+}
+
+function decide(leaves: Leaves, record: ShadowRecord, event: ShadowEvent): Result {
   const state = shadowTable[record.state][event.type];
   if (state === undefined) {
     throw new AgentError("agent/illegal-event", `shadow: ${event.type} in ${record.state}`);
@@ -134,7 +148,7 @@ export function step(leaves: Leaves, record: ShadowRecord, event: ShadowEvent): 
     case "document": {
       const { desired, reported, told, version } = event;
       if (version < record.heard) return again(next);
-      const known = { ...answered(next), reported, told, version };
+      const known = { ...answered(next), reported, told, version, isBarred: false };
       return settled(converge(leaves, known, desired, true));
     }
     case "absent":
@@ -154,8 +168,10 @@ export function step(leaves: Leaves, record: ShadowRecord, event: ShadowEvent): 
       return onChanged(leaves, next, event.values);
     case "applied":
       return onApplied(next, event.verdicts);
-    case "retry":
-      return read({ ...next, tried: undefined });
+    case "retry": {
+      const untried = { ...next, tried: undefined };
+      return state === "waiting" ? same(untried) : read(untried);
+    }
     case "accepted":
       return onAccepted(next, event.version);
     case "conflict":
@@ -170,14 +186,15 @@ export function step(leaves: Leaves, record: ShadowRecord, event: ShadowEvent): 
     case "due":
       return ask(next);
     case "timeout": {
-      const after = { ...answered(next), failures: next.failures + 1 };
-      if (after.failures < maxFailures) return ask(after);
+      const silences = (next.silences ?? 0) + 1;
+      const after = { ...answered(next), silences };
+      if (silences < maxFailures) return ask(after);
       const error = new AgentError("shadow/timeout", "shadow: no answer");
       return { record: after, effects: [{ type: "drop", error }] };
     }
     case "lost":
       // `applied` follows all the same when the product ends the link while it is told.
-      return same({ ...answered(next), failures: 0 });
+      return same(succeeded(answered(next)));
   }
 }
 
@@ -194,13 +211,17 @@ function same(record: ShadowRecord): Result {
   return { record, effects: [] };
 }
 
-function answered({ request: _, updating: __, ...rest }: ShadowRecord): ShadowRecord {
-  return rest;
+function answered(record: ShadowRecord): ShadowRecord {
+  return { ...record, request: undefined, updating: undefined };
+}
+
+function succeeded(record: ShadowRecord): ShadowRecord {
+  return { ...record, failures: 0, silences: undefined };
 }
 
 /** Failures are over when nothing is left to report; until then they go on counting, or two writers would race for ever. */
 function settled({ record, effects }: Result): Result {
-  return { record: record.request ? record : { ...record, failures: 0 }, effects };
+  return { record: record.request ? record : succeeded(record), effects };
 }
 
 function read(record: ShadowRecord): Result {
@@ -291,7 +312,9 @@ function onDelta(
   // Older than what is known, or of a shadow that was gone: late, or it was made anew. Only the document can tell.
   if (version < record.version || record.version === 0) return read(record);
   const reported = contradicted(record.reported, desired.members);
-  return converge(leaves, { ...record, version, reported, isBarred: false }, desired, false);
+  // The same one again is nothing new.
+  const isBarred = record.isBarred && version === record.version;
+  return converge(leaves, { ...record, version, reported, isBarred }, desired, false);
 }
 
 function onForeign(
@@ -326,7 +349,7 @@ function converge(
   const { apply, verdicts, discard } = reconcile(leaves, { ...before, isWhole, desired });
   const local =
     discard.length > 0 ? before.local.filter(path => !discard.includes(path)) : before.local;
-  const record = { ...before, local, verdicts, isBarred: false };
+  const record = { ...before, local, verdicts };
   const effects: ShadowEffect[] = [];
   for (const [path, verdict] of verdicts ?? [])
     if (before.verdicts?.get(path) !== verdict) effects.push({ type: "verdict", path, verdict });
@@ -431,6 +454,7 @@ function onApplied(record: ShadowRecord, failed: Verdicts | undefined): Result {
     verdicts: bounded(verdicts),
     tried: tried.size > 0 ? tried : undefined,
     applying: undefined,
+    isBarred: false,
   };
   return settled(withAll(effects, ask(next)));
 }
@@ -439,14 +463,13 @@ function onAccepted(record: ShadowRecord, version: number): Result {
   const { updating } = record;
   const desired = updating?.desired;
   const next: ShadowRecord = {
-    ...answered(record),
+    ...succeeded(answered(record)),
     reported: { ...record.reported, ...updating?.reported },
     told: updating?.verdicts === undefined ? record.told : folded(record.told, updating.verdicts),
     local: desired
       ? record.local.filter(path => desired[path] !== record.values[path])
       : record.local,
     version: Math.max(version, record.version),
-    failures: 0,
   };
   // Something newer was seen before this answer: what the update has said may have been said otherwise since.
   // And a verdict may have been about what it has just overwritten.
@@ -472,7 +495,7 @@ function onRefused(record: ShadowRecord, error: AgentError, isTooLong: boolean):
   const wasRead = record.request === "get";
   const report = { type: "report", error } as const;
   if (wasRead) return { record: { ...answered(record), state: "halted" }, effects: [report] };
-  const isTerse = record.isTerse || (isTooLong && record.updating?.verdicts instanceof Map);
-  const isBarred = isTerse === record.isTerse;
+  const isTerse = record.isTerse ?? (isTooLong && record.updating?.verdicts instanceof Map);
+  const isBarred = isTerse === (record.isTerse ?? false);
   return withAll([report], ask({ ...answered(record), isTerse, isBarred }));
 }

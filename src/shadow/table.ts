@@ -82,7 +82,7 @@ export const shadowTable: Table<ShadowState, ShadowEventName> = deepFreeze({
     deleted: "waiting",
     changed: "waiting",
     applied: "waiting",
-    retry: "reading",
+    retry: "waiting",
     due: "reading",
     lost: "idle",
   },

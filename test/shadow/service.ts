@@ -39,7 +39,6 @@ export const errors = {
     "State node must be an object",
     "Desired node must be an object",
     "Reported node must be an object",
-    "Invalid version",
     "Invalid clientToken",
     "JSON contains too many levels of nesting; maximum is 6",
     "State contains an invalid node",
@@ -252,8 +251,8 @@ export class ShadowService {
       if (name !== "desired" && name !== "reported")
         return no(400, "State contains an invalid node");
     // `desired` and `reported` are level 1.
-    if (depthOf(state) - 1 > 6) return no(400, errors[400][7]);
-    if (JSON.stringify(state).match(/\[[^\]]*null/)) return no(400, errors[400][8]);
+    if (depthOf(state) - 1 > 6) return no(400, errors[400][6]);
+    if (JSON.stringify(state).match(/\[[^\]]*null/)) return no(400, errors[400][7]);
     if (version !== undefined && !stored.exists && version !== 1) return no(400, "Invalid version");
     if (version !== undefined && stored.exists && version !== stored.version)
       return no(409, "Version conflict");

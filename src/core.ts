@@ -148,7 +148,8 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
   }
 
   newToken(): string {
-    return `${this.#tokenPrefix}-${++this.#tokens}`;
+    // Of one length: whoever keeps one takes the same memory for years.
+    return `${this.#tokenPrefix}-${(++this.#tokens).toString(36).padStart(4, "0")}`;
   }
 
   /** Whatever the host or the product starts runs in here: on a device an exception that left it would be a restart. */

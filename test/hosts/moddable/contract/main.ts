@@ -19,6 +19,7 @@ import "../../../portable/cases/errors.js";
 import "../../../portable/cases/json.js";
 import "../../../portable/cases/machines.js";
 import "../../../portable/cases/mqtt.js";
+import "../../../portable/cases/shadow.js";
 import { cases } from "../../../portable/harness.js";
 import { outcomeOf, outcomesOfMutants, type Vector } from "../../../trust/judge.js";
 import { type SignatureVector, verdictOf } from "../../../trust/signature-judge.js";

@@ -13,6 +13,8 @@ export interface Host {
   /** The mutual-TLS byte stream. */
   readonly tls: Provider<TLSSocketConstructor>;
   readonly keyValue: KeyValueProvider;
+  /** Partitions of raw flash, where the machine has them. */
+  readonly flash?: FlashProvider;
 }
 
 /** ECMA-419 "the class to use travels in the options": `io` is constructed with the rest spread in. */
@@ -181,4 +183,45 @@ export interface KeyValue {
   /** No error when the key is absent. */
   delete(key: string): void;
   close(): void;
+}
+
+// -- raw flash (ECMA-419 "storage/flash") --
+
+export interface FlashProvider {
+  /**
+   * @param options.path  label of a data partition
+   * @param options.mode  "r" refuses to write and erase; default "r+"
+   * @throws              when there is no such partition
+   */
+  open(options: { readonly path: string; readonly mode?: "r" | "r+" }): Flash;
+}
+
+/**
+ * A partition of NOR flash: erasing turns every bit of a block to 1, writing only turns bits to 0. Offsets count from the
+ * partition's start and are not checked by every host. What has returned survives a power cut; what was cut off has done any part
+ * of its work. `write` and `eraseBlock` block, an erase for some tens of milliseconds, and throw when the medium refuses.
+ */
+export interface Flash {
+  status(): FlashStatus;
+  /** A number of bytes, or as many as the buffer takes: then @returns how many. */
+  read(byteLength: number, byteOffset: number): ArrayBuffer;
+  read(buffer: Uint8Array, byteOffset: number): number;
+  /** Offset and length are multiples of `writeAlign`. A bit that is 0 stays 0. */
+  write(bytes: Uint8Array, byteOffset: number): void;
+  /** Erases the blocks from `first` up to but not including `end`; one when `end` is absent. */
+  eraseBlock(first: number, end?: number): void;
+  /** May be called twice. */
+  close(): void;
+}
+
+export interface FlashStatus {
+  /** Bytes: `blocks` times `blockLength`. */
+  readonly size: number;
+  readonly blocks: number;
+  /** Bytes that are erased together. */
+  readonly blockLength: number;
+  /** Absent where the host takes any offset and length (Moddable's esp32 module, without flash encryption). */
+  readonly writeAlign?: number | undefined;
+  /** What an erased byte reads as; absent is 0xFF. */
+  readonly eraseValue?: number | undefined;
 }

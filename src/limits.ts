@@ -33,6 +33,12 @@ export const limits = Object.freeze({
   telemetryMessages: 32,
   /** Bytes of telemetry waiting in memory, topics included; as above. */
   telemetryBytes: 8192,
+  /** A topic kept in the outbox. AWS allows 256. Refused when appended. */
+  outboxTopicBytes: 256,
+  /** A payload kept in the outbox: what the length in a record's head can say. A sector's size may allow less. */
+  outboxPayloadBytes: 4095,
+  /** The least partition for the outbox: two sectors for each class and for the ledger, one to spare. */
+  outboxBlocks: 9,
   /** Names in one telemetry message and in one set of settings. */
   names: 64,
   /** The values of one set of settings, as JSON in one value of the key-value store (4,000 bytes on ESP32); more are refused. */

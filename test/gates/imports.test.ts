@@ -48,6 +48,7 @@ const layers: Record<string, number> = {
   cloud: 1,
   mqtt: 2,
   connection: 3,
+  outbox: 4,
   provisioning: 4,
   shadow: 4,
   telemetry: 4,

@@ -1,0 +1,199 @@
+// What was not kept, and why: a log of its own beside the records. An entry stands before what it tells of is done, and names it,
+// so that a cut in between is completed and counted once.
+import { ledgerChain } from "./chains.js";
+import {
+  align,
+  grain,
+  headBytes,
+  headerBytes,
+  isTime,
+  noLimit,
+  readTime,
+  readUint32,
+  writeTime,
+  writeUint32,
+} from "./format.js";
+import type { Ring } from "./ring.js";
+import type { Sector } from "./sector.js";
+
+/** Why records were not delivered. */
+export const reasons = Object.freeze([
+  /** The oldest, dropped for newer or more important ones. */
+  "full",
+  /** Past its age limit. */
+  "aged",
+  /** Not readable any more: at least so many. */
+  "damaged",
+  /** New ones, not taken since the class was full. */
+  "refused",
+  /** Dropped by whoever was to send it: it would never be taken. */
+  "rejected",
+] as const);
+
+export type Reason = (typeof reasons)[number];
+
+export interface Gap {
+  readonly priority: number;
+  readonly reason: Reason;
+  readonly count: number;
+  /** Epoch ms of the first and of the last of them. */
+  readonly from: number;
+  readonly to: number;
+}
+
+/** What an entry says will be done: records from `first` to `last` of a sector, or all of it. */
+export interface Target {
+  readonly sequence: number;
+  readonly first: number;
+  readonly last: number;
+}
+
+/** `last` of a target that is a whole sector. */
+export const wholeSector = 0xffff;
+
+const targetBytes = 8;
+const gapBytes = 20;
+const cells = 3 * reasons.length;
+
+export class Ledger {
+  readonly #ring: Ring;
+  #end = 0;
+  #isLame = false;
+
+  constructor(ring: Ring) {
+    this.#ring = ring;
+  }
+
+  /** An entry could not be written: gaps may be told too small. */
+  get isLame(): boolean {
+    return this.#isLame;
+  }
+
+  /** @returns what the last entry wanted done, whether or not it was */
+  mount(): Target | undefined {
+    const { chains } = this.#ring;
+    while (chains.count(ledgerChain) > 0) {
+      const sector = this.#ring.sector(chains.last(ledgerChain));
+      const limit = this.#ring.medium.blockLength;
+      let last: Uint8Array | undefined;
+      let end = headerBytes;
+      for (;;) {
+        const found = sector.next(end, limit);
+        if (found.bytes === undefined) break;
+        last = found.bytes;
+        end = found.end;
+      }
+      this.#end = sector.continueAt(end);
+      if (last !== undefined) {
+        while (chains.count(ledgerChain) > 1) this.#ring.release(ledgerChain);
+        return targetOf(last);
+      }
+      // Cut off before its first entry, which repeats the ledger before: that one is still there.
+      this.#ring.abandon(ledgerChain);
+    }
+    return undefined;
+  }
+
+  /** Everything that was not reported yet. */
+  gaps(): Gap[] {
+    const { chains, medium } = this.#ring;
+    const totals: Gap[] = [];
+    if (chains.count(ledgerChain) === 0) return totals;
+    const sector = this.#ring.sector(chains.last(ledgerChain));
+    let at = headerBytes;
+    for (;;) {
+      const { bytes, end } = sector.next(at, Math.min(this.#end, medium.blockLength));
+      if (bytes === undefined) return totals.filter(({ count }) => count > 0);
+      for (let place = headBytes + targetBytes; place < bytes.length; place += gapBytes)
+        add(totals, gapAt(bytes, place));
+      at = end;
+    }
+  }
+
+  /** @param gaps counts below zero take back what was reported. @returns whether they stand there now */
+  enter(gaps: readonly Gap[], target?: Target): boolean {
+    const payload = encode(gaps, target);
+    for (let tries = 0; tries < 3; tries++) {
+      const sector = this.#roomFor(headBytes + payload.length);
+      if (sector === undefined) break;
+      if (this.#write(sector, payload)) return true;
+    }
+    this.#isLame = true;
+    return false;
+  }
+
+  #write(sector: Sector, payload: Uint8Array): boolean {
+    const { baseTime: time, ageLimit } = sector.header;
+    const at = this.#end;
+    const isWritten = sector.write(at, 1, { payload, time, isTimeCertain: true, ageLimit });
+    this.#end = isWritten ? at + align(headBytes + payload.length) : this.#ring.medium.blockLength;
+    return isWritten;
+  }
+
+  #roomFor(size: number): Sector | undefined {
+    const { chains, medium } = this.#ring;
+    if (chains.count(ledgerChain) > 0 && this.#end + align(size) <= medium.blockLength)
+      return this.#ring.sector(chains.last(ledgerChain));
+    const totals = this.gaps();
+    const sector = this.#ring.open(ledgerChain, 0, noLimit, 0);
+    if (sector === undefined) return undefined;
+    this.#end = headerBytes;
+    if (!this.#write(sector, encode(totals, undefined))) {
+      this.#ring.abandon(ledgerChain);
+      return undefined;
+    }
+    while (chains.count(ledgerChain) > 1) this.#ring.release(ledgerChain);
+    return sector;
+  }
+}
+
+function add(totals: Gap[], gap: Gap): void {
+  const index = totals.findIndex(
+    ({ priority, reason }) => priority === gap.priority && reason === gap.reason,
+  );
+  const old = totals[index];
+  if (old === undefined) {
+    if (totals.length < cells) totals.push(gap);
+    return;
+  }
+  const count = Math.max(0, old.count + gap.count);
+  if (gap.count < 0) {
+    // What is left came after what was reported.
+    totals[index] = { ...old, count, from: Math.min(old.to, Math.max(old.from, gap.to)) };
+  } else if (old.count === 0) totals[index] = gap;
+  else {
+    const from = Math.min(old.from, gap.from);
+    totals[index] = { ...old, count, from, to: Math.max(old.to, gap.to) };
+  }
+}
+
+function encode(gaps: readonly Gap[], target: Target | undefined): Uint8Array {
+  const bytes = new Uint8Array(targetBytes + gaps.length * gapBytes);
+  writeUint32(bytes, 0, target?.sequence ?? 0);
+  writeUint32(bytes, grain, (target?.first ?? 0) | ((target?.last ?? 0) << 16));
+  gaps.forEach(({ priority, reason, count, from, to }, index) => {
+    const at = targetBytes + index * gapBytes;
+    bytes[at] = priority;
+    bytes[at + 1] = reasons.indexOf(reason);
+    writeUint32(bytes, at + 4, count);
+    writeTime(bytes, at + 8, isTime(from) ? from : 0);
+    writeTime(bytes, at + 14, isTime(to) ? to : 0);
+  });
+  return bytes;
+}
+
+function gapAt(bytes: Uint8Array, at: number): Gap {
+  return {
+    priority: bytes[at]!,
+    reason: reasons[bytes[at + 1]!] ?? "damaged",
+    count: readUint32(bytes, at + 4) | 0,
+    from: readTime(bytes, at + 8),
+    to: readTime(bytes, at + 14),
+  };
+}
+
+function targetOf(bytes: Uint8Array): Target | undefined {
+  const sequence = readUint32(bytes, headBytes);
+  const range = readUint32(bytes, headBytes + grain);
+  return sequence === 0 ? undefined : { sequence, first: range & 0xffff, last: range >>> 16 };
+}

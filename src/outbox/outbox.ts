@@ -1,0 +1,585 @@
+// What could not be sent yet, kept on raw flash: records of three classes, each oldest first, until they are acknowledged.
+import { AgentError } from "../errors.js";
+import type { Flash } from "../host.js";
+import { limits } from "../limits.js";
+import { toUtf8 } from "../util/bytes.js";
+import { crc32 } from "../util/crc32.js";
+import { badChain } from "./chains.js";
+import {
+  align,
+  extensionBytes,
+  headBytes,
+  headerBytes,
+  headOf,
+  isDone,
+  isTime,
+  noLimit,
+  topicUnit,
+} from "./format.js";
+import { type Gap, Ledger, type Reason, type Target, wholeSector } from "./ledger.js";
+import { Medium } from "./medium.js";
+import { type Census, Ring } from "./ring.js";
+import type { Content, Found, Sector } from "./sector.js";
+
+/** Classes, the most important first. */
+export const priorities = Object.freeze({ alert: 0, telemetry: 1, bulk: 2 });
+
+/** How much of the partition a class may take, and what happens then. */
+export interface ClassPolicy {
+  /** Sectors at most, from 2 on. */
+  readonly sectors: number;
+  readonly whenFull: "drop-oldest" | "refuse-new";
+  /** For records that bring none of their own, in seconds; absent is for ever. */
+  readonly ageLimitSeconds?: number | undefined;
+}
+
+export interface OutboxOptions {
+  /** Of the classes 0 to 2; default: `defaultPolicies`. */
+  readonly policies?: readonly ClassPolicy[];
+  /** A random number of 32 bits, for a partition that has none yet: with it, ids of two lives of one device differ. */
+  readonly generation: number;
+}
+
+export interface OutboxRecord {
+  /** 0 to 2, of `priorities`. */
+  readonly priority: number;
+  readonly topic: string;
+  readonly payload: Uint8Array;
+  /** Epoch ms of the event, as well as is known. */
+  readonly time: number;
+  /** Whether it came from a clock that was set; others never grow too old. */
+  readonly isTimeCertain: boolean;
+  /** Seconds from `time` on in which the record is of use; default: the class's. */
+  readonly ageLimitSeconds?: number | undefined;
+}
+
+export interface Entry extends OutboxRecord {
+  /** Grows within a class, is never used twice on one partition and names the record for good. */
+  readonly id: number;
+}
+
+export interface OutboxStatus {
+  readonly generation: number;
+  /** Of the classes 0 to 2. */
+  readonly sectors: readonly number[];
+  readonly free: number;
+  readonly bad: number;
+  /** Erases of a block in the mean, so far. */
+  readonly meanErases: number;
+  /** The ledger could not be written: gaps may be told too small. */
+  readonly isLame: boolean;
+}
+
+/** Of each class: where what is, in bytes from its sector's start; 0 is not known. */
+const stride = 16;
+/** Behind the newest record. */
+const end = 0;
+/** Before the oldest that is not done with. */
+const tail = 1;
+/** The last that was looked at, its block, and where the next one may be. */
+const cursorBlock = 2;
+const cursorAt = 3;
+const cursorNext = 4;
+/** Topics that stand in the newest sector: how many were put there, where. */
+const topicCount = 5;
+const topics = 6;
+const topicPlaces = stride - topics;
+
+const writeTries = 4;
+
+/** A quarter for alerts, half for telemetry, a quarter for bulk, of what the ledger leaves. */
+export function defaultPolicies(blocks: number): readonly ClassPolicy[] {
+  const share = Math.max(2, Math.floor((blocks - 3) / 4));
+  return [
+    { sectors: share, whenFull: "drop-oldest" },
+    { sectors: Math.max(2, blocks - 3 - 2 * share), whenFull: "drop-oldest" },
+    { sectors: share, whenFull: "refuse-new" },
+  ];
+}
+
+export class Outbox {
+  /** What was there when it was mounted. */
+  readonly census: Census;
+  readonly #ring: Ring;
+  readonly #ledger: Ledger;
+  readonly #policies: readonly ClassPolicy[];
+  readonly #marks = new Uint16Array(3 * stride);
+
+  /**
+   * Mounts: reads the first bytes of each block and the ledger's sector.
+   *
+   * @throws AgentError "outbox/partition" for flash that does not fit, "outbox/record" for policies that do not, "outbox/flash"
+   */
+  constructor(flash: Flash, options: OutboxOptions) {
+    const medium = new Medium(flash);
+    this.#policies = options.policies ?? defaultPolicies(medium.blocks);
+    checkPolicies(this.#policies, medium.blocks);
+    this.#ring = new Ring(medium, options.generation);
+    this.#ledger = new Ledger(this.#ring);
+    const { census, sequences } = this.#ring.mount();
+    this.census = census;
+    const target = this.#ledger.mount();
+    if (target !== undefined) this.#complete(target, sequences.indexOf(target.sequence));
+  }
+
+  get status(): OutboxStatus {
+    const { available, chains, generation, medium, sequence } = this.#ring;
+    return {
+      generation,
+      sectors: [chains.count(0), chains.count(1), chains.count(2)],
+      free: available,
+      bad: chains.count(badChain),
+      meanErases: sequence / medium.blocks,
+      isLame: this.#ledger.isLame,
+    };
+  }
+
+  close(): void {
+    this.#ring.medium.close();
+  }
+
+  // -- in --
+
+  /**
+   * Keeps a record; it survives a power cut from the moment this returns.
+   *
+   * @returns its id, or undefined when its class is full and takes no more: that is counted
+   * @throws  AgentError "outbox/record" for a record that can never be kept, "outbox/flash" when the flash takes nothing any more
+   */
+  append(record: OutboxRecord): number | undefined {
+    const { priority, payload, time, isTimeCertain } = record;
+    const topic = toUtf8(record.topic);
+    this.#check(record, topic);
+    const ageLimit = record.ageLimitSeconds ?? this.#policies[priority]!.ageLimitSeconds ?? noLimit;
+    const content: Content = { payload, time, isTimeCertain, ageLimit };
+    for (let tries = 0; tries < writeTries; tries++) {
+      const sector = this.#sectorFor(priority, content, topic);
+      if (sector === undefined) {
+        this.#ledger.enter([gapOf(priority, "refused", time)]);
+        return undefined;
+      }
+      const at = this.#put(sector, content, topic);
+      if (at !== undefined) return sector.idAt(at);
+    }
+    throw new AgentError("outbox/flash", `outbox: ${writeTries} sectors did not take a record`);
+  }
+
+  #check({ priority, payload, time, ageLimitSeconds = 0 }: OutboxRecord, topic: Uint8Array): void {
+    const { blockLength } = this.#ring.medium;
+    const fault = (what: string) => new AgentError("outbox/record", `outbox: ${what}`);
+    if (this.#policies[priority] === undefined) throw fault(`there is no class ${priority}`);
+    if (topic.length === 0 || topic.length > limits.outboxTopicBytes)
+      throw fault(`a topic of ${topic.length} bytes, from 1 to ${limits.outboxTopicBytes}`);
+    if (!isTime(time)) throw fault(`${time} is no time`);
+    if (!Number.isInteger(ageLimitSeconds) || ageLimitSeconds < 0 || ageLimitSeconds >= noLimit)
+      throw fault(`${ageLimitSeconds} is no age limit`);
+    const topicRoom = topicUnit(blockLength) + align(headBytes + topic.length);
+    const room = blockLength - headerBytes - topicRoom - headBytes - extensionBytes;
+    const most = Math.min(room, limits.outboxPayloadBytes);
+    if (payload.length > most)
+      throw fault(`a payload of ${payload.length} bytes, at most ${most} in one sector`);
+  }
+
+  /** @returns the place, or undefined when the sector does not take it: then it is closed */
+  #put(sector: Sector, content: Content, topic: Uint8Array): number | undefined {
+    const { kind } = sector.header;
+    const { blockLength } = this.#ring.medium;
+    const unit = topicUnit(blockLength);
+    const hash = crc32(topic);
+    let place = this.#topicPlace(sector, topic, hash);
+    let at = this.#mark(kind, end);
+    let isWritten = true;
+    if (place === 0) {
+      place = Math.ceil(at / unit) * unit;
+      isWritten = sector.writeTopic(place, topic, hash);
+      at = place + align(headBytes + topic.length);
+      if (isWritten) this.#rememberTopic(kind, place);
+    }
+    if (isWritten && sector.write(at, place / unit, content)) {
+      this.#setMark(kind, end, at + sizeIn(sector, content));
+      return at;
+    }
+    sector.markAccounted(isWritten ? at : place);
+    this.#setMark(kind, end, blockLength);
+    return undefined;
+  }
+
+  /** The newest sector of a class if it has room, else a new one; undefined when there is none to have. */
+  #sectorFor(priority: number, content: Content, topic: Uint8Array): Sector | undefined {
+    const head = this.#head(priority);
+    if (head !== undefined) {
+      const { blockLength } = this.#ring.medium;
+      const known = this.#topicPlace(head, topic, crc32(topic)) > 0;
+      const unit = topicUnit(blockLength);
+      let at = this.#mark(priority, end);
+      if (!known) at = Math.ceil(at / unit) * unit + align(headBytes + topic.length);
+      if (at + sizeIn(head, content) <= blockLength) return head;
+    }
+    return this.#open(priority, content.time);
+  }
+
+  /** The newest sector; where its records end is looked up once. */
+  #head(priority: number): Sector | undefined {
+    const { chains, medium } = this.#ring;
+    if (chains.count(priority) === 0) return undefined;
+    const sector = this.#ring.sector(chains.last(priority));
+    if (this.#mark(priority, end) > 0) return sector;
+    let at = headerBytes;
+    for (;;) {
+      const found = sector.next(at, medium.blockLength);
+      if (found.bytes === undefined) break;
+      if (sector.isTopic(found.bytes)) this.#rememberTopic(priority, found.at);
+      at = found.end;
+    }
+    this.#setMark(priority, end, sector.continueAt(at));
+    return sector;
+  }
+
+  #topicPlace(sector: Sector, topic: Uint8Array, hash: number): number {
+    const { kind } = sector.header;
+    const count = Math.min(topicPlaces, this.#mark(kind, topicCount));
+    for (let i = 0; i < count; i++) {
+      const place = this.#mark(kind, topics + i);
+      if (sector.isTopicAt(place, topic, hash)) return place;
+    }
+    return 0;
+  }
+
+  #rememberTopic(kind: number, place: number): void {
+    const count = this.#mark(kind, topicCount);
+    this.#setMark(kind, topics + (count % topicPlaces), place);
+    this.#setMark(kind, topicCount, count + 1);
+  }
+
+  // -- room --
+
+  #open(priority: number, time: number): Sector | undefined {
+    const { sectors, whenFull, ageLimitSeconds } = this.#policies[priority]!;
+    const { chains } = this.#ring;
+    while (chains.count(priority) >= sectors) {
+      if (whenFull === "refuse-new") return undefined;
+      this.#evict(priority);
+    }
+    // One block stays for the ledger, which has to be able to move.
+    for (;;) {
+      const sector = this.#ring.open(priority, time, ageLimitSeconds ?? noLimit, 1);
+      if (sector !== undefined) {
+        this.#setMark(priority, end, headerBytes);
+        this.#setMark(priority, topicCount, 0);
+        return sector;
+      }
+      const victim = this.#victimFor(priority);
+      if (victim === undefined) return undefined;
+      this.#evict(victim);
+    }
+  }
+
+  /** A class whose oldest sector goes: less important ones first. No class loses its newest. */
+  #victimFor(priority: number): number | undefined {
+    const { chains } = this.#ring;
+    for (let other = 2; other > priority; other--) if (chains.count(other) > 1) return other;
+    const mayDrop = this.#policies[priority]!.whenFull === "drop-oldest";
+    return mayDrop && chains.count(priority) > 1 ? priority : undefined;
+  }
+
+  /** Drops a class's oldest sector: what is left in it stands in the ledger first. */
+  #evict(priority: number): void {
+    const sector = this.#ring.sector(this.#ring.chains.first(priority));
+    const { blockLength } = this.#ring.medium;
+    const gaps: Gap[] = [];
+    let lost: Gap | undefined;
+    let found = sector.next(this.#mark(priority, tail) || headerBytes, blockLength);
+    for (; ; found = sector.next(found.end, blockLength)) {
+      if (found.damagedAt > 0)
+        gaps.push(gapOf(priority, "damaged", lost?.to ?? sector.header.baseTime));
+      if (found.bytes === undefined) break;
+      if (sector.isTopic(found.bytes) || isDone(found.bytes[0]!)) continue;
+      lost = withTime(lost, priority, "full", sector.timeOf(found.bytes));
+    }
+    if (lost !== undefined) gaps.push(lost);
+    const { sequence } = sector.header;
+    if (gaps.length > 0) this.#ledger.enter(gaps, { sequence, first: 0, last: wholeSector });
+    this.#release(priority);
+  }
+
+  #release(priority: number): void {
+    const block = this.#ring.chains.first(priority);
+    this.#ring.release(priority);
+    this.#setMark(priority, tail, 0);
+    if (this.#mark(priority, cursorBlock) === block) this.#setMark(priority, cursorAt, 0);
+  }
+
+  // -- out --
+
+  /**
+   * The oldest record of a class that is not done with; what is too old, or not readable, is dropped on the way, and counted.
+   *
+   * @param after  the id of a record: only later ones. So several can be on their way
+   * @param now    epoch ms, absent when the clock is not set: then nothing is too old
+   */
+  peek(priority: number, after = 0, now?: number): Entry | undefined {
+    const { chains } = this.#ring;
+    let at = this.#resume(priority, after);
+    if (at === 0) {
+      this.#settle(priority);
+      if (chains.count(priority) === 0) return undefined;
+      at = this.#mark(priority, tail) || headerBytes;
+      this.#setMark(priority, cursorBlock, chains.first(priority));
+    }
+    let block: number | undefined = this.#mark(priority, cursorBlock);
+    while (block !== undefined) {
+      const entry = this.#peekIn(priority, block, at, after, now);
+      if (entry !== undefined) return entry;
+      block = chains.after(priority, block);
+      at = headerBytes;
+    }
+    return undefined;
+  }
+
+  /** Where to go on behind the record that was looked at last, or 0. */
+  #resume(priority: number, after: number): number {
+    const last = this.#mark(priority, cursorAt);
+    if (after === 0 || last === 0) return 0;
+    const sector = this.#ring.sector(this.#mark(priority, cursorBlock));
+    return sector.idAt(last) === after ? this.#mark(priority, cursorNext) : 0;
+  }
+
+  #peekIn(
+    priority: number,
+    block: number,
+    from: number,
+    after: number,
+    now: number | undefined,
+  ): Entry | undefined {
+    const sector = this.#sectorAt(priority, block);
+    const limit = this.#limitOf(priority, block);
+    for (let at = from; ; ) {
+      const found = sector.next(at, limit);
+      this.#accountFor(sector, found);
+      if (found.bytes === undefined) return undefined;
+      at = found.end;
+      if (!isPending(sector, found) || sector.idAt(found.at) <= after) continue;
+      if (sector.isExpired(found.bytes, now)) {
+        this.#age(sector, found, limit, now);
+        continue;
+      }
+      const entry = this.#entryOf(sector, found);
+      if (entry === undefined) {
+        this.#dropAt(sector, found, "damaged");
+        continue;
+      }
+      this.#setMark(priority, cursorBlock, block);
+      this.#setMark(priority, cursorAt, found.at);
+      this.#setMark(priority, cursorNext, found.end);
+      return entry;
+    }
+  }
+
+  #entryOf(sector: Sector, { at, bytes }: Found): Entry | undefined {
+    const { isTimeCertain, length, topic } = headOf(bytes!);
+    const text = sector.topicAt(topic * topicUnit(this.#ring.medium.blockLength));
+    if (text === undefined) return undefined;
+    const ageLimit = sector.ageLimitOf(bytes!);
+    return {
+      id: sector.idAt(at),
+      priority: sector.header.kind,
+      topic: text,
+      payload: bytes!.slice(bytes!.length - length),
+      time: sector.timeOf(bytes!),
+      isTimeCertain,
+      ageLimitSeconds: ageLimit === noLimit ? undefined : ageLimit,
+    };
+  }
+
+  /**
+   * The record is delivered: it will not be seen again.
+   *
+   * @returns false when it is not there any more: dropped in the meantime, or acknowledged before
+   * @throws  AgentError "outbox/flash" when that cannot be noted: it will be seen again
+   */
+  acknowledge({ id, priority }: Pick<Entry, "id" | "priority">): boolean {
+    const place = this.#find(priority, id);
+    if (place === undefined) return false;
+    this.#finish(place.sector, place.at);
+    this.#afterDone(priority, place);
+    return true;
+  }
+
+  /** Gives a record up, and counts it. @returns false when it is not there any more */
+  drop({ id, priority, time }: Pick<Entry, "id" | "priority" | "time">, reason: Reason): boolean {
+    const place = this.#find(priority, id);
+    if (place === undefined) return false;
+    const { sector, at } = place;
+    const { sequence } = sector.header;
+    this.#ledger.enter([gapOf(priority, reason, time)], { sequence, first: at, last: at });
+    this.#finish(sector, at);
+    this.#afterDone(priority, place);
+    return true;
+  }
+
+  #find(priority: number, id: number): { sector: Sector; at: number } | undefined {
+    const { chains, medium } = this.#ring;
+    const sequence = Math.floor(id / medium.blockLength);
+    const at = id % medium.blockLength;
+    if (priority > 2 || chains.count(priority) === 0) return undefined;
+    let block: number | undefined = chains.first(priority);
+    while (block !== undefined) {
+      const sector = this.#ring.sector(block);
+      if (sector.header.sequence === sequence)
+        return sector.isPendingAt(at) ? { sector, at } : undefined;
+      if (sector.header.sequence > sequence) return undefined;
+      block = chains.after(priority, block);
+    }
+    return undefined;
+  }
+
+  #finish(sector: Sector, at: number): void {
+    if (sector.markDone(at) || !sector.isPendingAt(at)) return;
+    if (!sector.markAccounted(at))
+      throw new AgentError("outbox/flash", `outbox: block ${sector.block}: done cannot be noted`);
+  }
+
+  #afterDone(priority: number, { sector, at }: { sector: Sector; at: number }): void {
+    const isOldest = sector.block === this.#ring.chains.first(priority);
+    const first = this.#mark(priority, tail);
+    if (isOldest && (first === 0 || at === first)) this.#settle(priority);
+  }
+
+  /** Moves on to the oldest record that is not done with; sectors that have none are given back. */
+  #settle(priority: number): void {
+    const { chains } = this.#ring;
+    while (chains.count(priority) > 0) {
+      const block = chains.first(priority);
+      const sector = this.#sectorAt(priority, block);
+      const limit = this.#limitOf(priority, block);
+      let found = sector.next(this.#mark(priority, tail) || headerBytes, limit);
+      while (found.bytes !== undefined && !isPending(sector, found)) {
+        this.#accountFor(sector, found);
+        found = sector.next(found.end, limit);
+      }
+      this.#accountFor(sector, found);
+      if (found.bytes !== undefined || block === chains.last(priority)) {
+        this.#setMark(priority, tail, found.at);
+        return;
+      }
+      this.#release(priority);
+    }
+  }
+
+  #sectorAt(priority: number, block: number): Sector {
+    return block === this.#ring.chains.last(priority)
+      ? this.#head(priority)!
+      : this.#ring.sector(block);
+  }
+
+  #limitOf(priority: number, block: number): number {
+    return block === this.#ring.chains.last(priority)
+      ? this.#mark(priority, end)
+      : this.#ring.medium.blockLength;
+  }
+
+  // -- losses --
+
+  /** What was not reported yet. */
+  gaps(): Gap[] {
+    return this.#ledger.gaps();
+  }
+
+  /** These have reached the cloud. @returns whether that is noted; if not, they will be told again */
+  reported(gaps: readonly Gap[]): boolean {
+    return (
+      gaps.length === 0 || this.#ledger.enter(gaps.map(gap => ({ ...gap, count: -gap.count })))
+    );
+  }
+
+  #accountFor(sector: Sector, { damagedAt }: Found): void {
+    if (damagedAt === 0) return;
+    const { baseTime, kind, sequence } = sector.header;
+    const target = { sequence, first: damagedAt, last: damagedAt };
+    this.#ledger.enter([gapOf(kind, "damaged", baseTime)], target);
+    sector.markAccounted(damagedAt);
+  }
+
+  #dropAt(sector: Sector, { at, bytes }: Found, reason: Reason): void {
+    const { kind, sequence } = sector.header;
+    const gap = gapOf(kind, reason, sector.timeOf(bytes!));
+    this.#ledger.enter([gap], { sequence, first: at, last: at });
+    this.#finish(sector, at);
+  }
+
+  /** Drops a run of records that are too old, up to the sector's end: one entry for all of them. */
+  #age(sector: Sector, first: Found, limit: number, now: number | undefined): void {
+    let gap: Gap | undefined;
+    let last = first.at;
+    for (let found = first; found.bytes !== undefined; found = sector.next(found.end, limit)) {
+      if (found !== first && found.damagedAt > 0) break;
+      if (!isPending(sector, found)) continue;
+      if (!sector.isExpired(found.bytes, now)) break;
+      gap = withTime(gap, sector.header.kind, "aged", sector.timeOf(found.bytes));
+      last = found.at;
+    }
+    this.#ledger.enter([gap!], { sequence: sector.header.sequence, first: first.at, last });
+    this.#finishRange(sector, first.at, last);
+  }
+
+  #finishRange(sector: Sector, first: number, last: number): void {
+    let found = sector.next(first, this.#ring.medium.blockLength);
+    for (; found.bytes !== undefined && found.at <= last; ) {
+      if (isPending(sector, found)) this.#finish(sector, found.at);
+      if (found.end > last) return;
+      found = sector.next(found.end, this.#ring.medium.blockLength);
+    }
+  }
+
+  /** Does what the ledger's last entry told of, if a cut came before it. */
+  #complete({ first, last }: Target, block: number): void {
+    if (block < 0) return;
+    const sector = this.#ring.sector(block);
+    const { kind } = sector.header;
+    if (last === wholeSector) {
+      if (kind < 3 && block === this.#ring.chains.first(kind)) this.#ring.release(kind);
+      return;
+    }
+    const found = sector.next(first, this.#ring.medium.blockLength);
+    if (found.damagedAt === first) sector.markAccounted(first);
+    else this.#finishRange(sector, first, last);
+  }
+
+  #mark(priority: number, what: number): number {
+    return this.#marks[priority * stride + what]!;
+  }
+
+  #setMark(priority: number, what: number, value: number): void {
+    this.#marks[priority * stride + what] = value;
+  }
+}
+
+function isPending(sector: Sector, { bytes }: Found): boolean {
+  return !sector.isTopic(bytes!) && !isDone(bytes![0]!);
+}
+
+function sizeIn(sector: Sector, content: Content): number {
+  const extension = sector.needsExtension(content) ? extensionBytes : 0;
+  return align(headBytes + extension + content.payload.length);
+}
+
+function gapOf(priority: number, reason: Reason, time: number): Gap {
+  return { priority, reason, count: 1, from: time, to: time };
+}
+
+function withTime(gap: Gap | undefined, priority: number, reason: Reason, time: number): Gap {
+  if (gap === undefined) return gapOf(priority, reason, time);
+  const from = Math.min(gap.from, time);
+  return { ...gap, count: gap.count + 1, from, to: Math.max(gap.to, time) };
+}
+
+function checkPolicies(policies: readonly ClassPolicy[], blocks: number): void {
+  const sum = policies.reduce((total, { sectors }) => total + sectors, 0);
+  if (policies.length !== 3 || policies.some(({ sectors }) => sectors < 2) || sum > blocks - 3) {
+    const wanted = policies.map(({ sectors }) => sectors).join(" + ");
+    throw new AgentError(
+      "outbox/record",
+      `outbox: ${wanted} sectors for the classes, at least 2 each and ${blocks - 3} in all`,
+    );
+  }
+}

@@ -69,14 +69,16 @@ export class Sector {
   /** The next record from `at` on, before `limit`, that is whole; topics are records here. */
   next(at: number, limit: number): Found {
     let garbageAt = 0;
-    for (let place = at; place + headBytes <= limit; place += grain) {
+    let place = at;
+    while (place + headBytes <= limit) {
       const bytes = this.#recordAt(place, limit, place === at);
       if (bytes !== undefined) {
         const end = place + align(bytes.length);
         return { at: place, end, bytes, damagedAt: this.#damagedAt(garbageAt) };
       }
-      place = this.#startOfData(place, limit);
-      if (garbageAt === 0 && place < limit) garbageAt = place;
+      const start = this.#startOfData(place, limit);
+      if (start === place && garbageAt === 0) garbageAt = place;
+      place = start === place ? place + grain : start;
     }
     return { at: limit, end: limit, bytes: undefined, damagedAt: this.#damagedAt(garbageAt) };
   }

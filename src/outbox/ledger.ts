@@ -77,13 +77,12 @@ export class Ledger {
       const limit = this.#ring.medium.blockLength;
       let last: Uint8Array | undefined;
       let end = headerBytes;
-      for (;;) {
-        const found = sector.next(end, limit);
-        if (found.bytes === undefined) break;
+      let found = sector.next(end, limit);
+      for (; found.bytes !== undefined; found = sector.next(end, limit)) {
         last = found.bytes;
         end = found.end;
       }
-      this.#end = sector.continueAt(end);
+      this.#end = sector.continueAt(end, found);
       if (last !== undefined) {
         while (chains.count(ledgerChain) > 1) this.#ring.release(ledgerChain);
         return targetOf(last);

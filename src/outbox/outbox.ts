@@ -152,16 +152,34 @@ export class Outbox {
     this.#check(record, topic);
     const ageLimit = record.ageLimitSeconds ?? this.#policies[priority]!.ageLimitSeconds ?? noLimit;
     const content: Content = { payload, time, isTimeCertain, ageLimit };
+    const hash = crc32(topic);
     for (let tries = 0; tries < writeTries; tries++) {
-      const sector = this.#sectorFor(priority, content, topic);
-      if (sector === undefined) {
-        this.#ledger.enter([gapOf(priority, "refused", time)]);
-        return undefined;
+      let sector = this.#head(priority);
+      let place = sector ? this.#topicPlace(sector, topic, hash) : 0;
+      if (sector === undefined || !this.#fits(sector, content, topic, place)) {
+        sector = this.#open(priority, time);
+        place = 0;
       }
-      const at = this.#put(sector, content, topic);
-      if (at !== undefined) return sector.idAt(at);
+      if (sector === undefined) return this.#refuse(priority, time);
+      if (place === 0) place = this.#putTopic(sector, topic, hash);
+      const at = this.#mark(priority, end);
+      if (
+        place > 0 &&
+        sector.write(at, place / topicUnit(this.#ring.medium.blockLength), content)
+      ) {
+        this.#setMark(priority, end, at + sizeIn(sector, content));
+        return sector.idAt(at);
+      }
+      // The sector does not take it: no more of it is used.
+      sector.markAccounted(at);
+      this.#setMark(priority, end, this.#ring.medium.blockLength);
     }
     throw new AgentError("outbox/flash", `outbox: ${writeTries} sectors did not take a record`);
+  }
+
+  #refuse(priority: number, time: number): undefined {
+    if (!this.#ledger.enter([gapOf(priority, "refused", time)]))
+      throw new AgentError("outbox/flash", "outbox: no block takes anything any more");
   }
 
   #check({ priority, payload, time, ageLimitSeconds = 0 }: OutboxRecord, topic: Uint8Array): void {
@@ -180,42 +198,22 @@ export class Outbox {
       throw fault(`a payload of ${payload.length} bytes, at most ${most} in one sector`);
   }
 
-  /** @returns the place, or undefined when the sector does not take it: then it is closed */
-  #put(sector: Sector, content: Content, topic: Uint8Array): number | undefined {
-    const { kind } = sector.header;
+  #fits(sector: Sector, content: Content, topic: Uint8Array, place: number): boolean {
     const { blockLength } = this.#ring.medium;
-    const unit = topicUnit(blockLength);
-    const hash = crc32(topic);
-    let place = this.#topicPlace(sector, topic, hash);
-    let at = this.#mark(kind, end);
-    let isWritten = true;
-    if (place === 0) {
-      place = Math.ceil(at / unit) * unit;
-      isWritten = sector.writeTopic(place, topic, hash);
-      at = place + align(headBytes + topic.length);
-      if (isWritten) this.#rememberTopic(kind, place);
-    }
-    if (isWritten && sector.write(at, place / unit, content)) {
-      this.#setMark(kind, end, at + sizeIn(sector, content));
-      return at;
-    }
-    sector.markAccounted(isWritten ? at : place);
-    this.#setMark(kind, end, blockLength);
-    return undefined;
+    let at = this.#mark(sector.header.kind, end);
+    if (place === 0) at = alignTo(topicUnit(blockLength), at) + align(headBytes + topic.length);
+    return at + sizeIn(sector, content) <= blockLength;
   }
 
-  /** The newest sector of a class if it has room, else a new one; undefined when there is none to have. */
-  #sectorFor(priority: number, content: Content, topic: Uint8Array): Sector | undefined {
-    const head = this.#head(priority);
-    if (head !== undefined) {
-      const { blockLength } = this.#ring.medium;
-      const known = this.#topicPlace(head, topic, crc32(topic)) > 0;
-      const unit = topicUnit(blockLength);
-      let at = this.#mark(priority, end);
-      if (!known) at = Math.ceil(at / unit) * unit + align(headBytes + topic.length);
-      if (at + sizeIn(head, content) <= blockLength) return head;
-    }
-    return this.#open(priority, content.time);
+  /** @returns its place, or 0 when the sector does not take it */
+  #putTopic(sector: Sector, topic: Uint8Array, hash: number): number {
+    const { kind } = sector.header;
+    const place = alignTo(topicUnit(this.#ring.medium.blockLength), this.#mark(kind, end));
+    this.#setMark(kind, end, place);
+    if (!sector.writeTopic(place, topic, hash)) return 0;
+    this.#setMark(kind, end, place + align(headBytes + topic.length));
+    this.#rememberTopic(kind, place);
+    return place;
   }
 
   /** The newest sector; where its records end is looked up once. */
@@ -225,13 +223,12 @@ export class Outbox {
     const sector = this.#ring.sector(chains.last(priority));
     if (this.#mark(priority, end) > 0) return sector;
     let at = headerBytes;
-    for (;;) {
-      const found = sector.next(at, medium.blockLength);
-      if (found.bytes === undefined) break;
+    let found = sector.next(at, medium.blockLength);
+    for (; found.bytes !== undefined; found = sector.next(at, medium.blockLength)) {
       if (sector.isTopic(found.bytes)) this.#rememberTopic(priority, found.at);
       at = found.end;
     }
-    this.#setMark(priority, end, sector.continueAt(at));
+    this.#setMark(priority, end, sector.continueAt(at, found));
     return sector;
   }
 
@@ -556,6 +553,10 @@ export class Outbox {
 
 function isPending(sector: Sector, { bytes }: Found): boolean {
   return !sector.isTopic(bytes!) && !isDone(bytes![0]!);
+}
+
+function alignTo(unit: number, at: number): number {
+  return Math.ceil(at / unit) * unit;
 }
 
 function sizeIn(sector: Sector, content: Content): number {

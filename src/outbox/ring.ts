@@ -23,6 +23,8 @@ export class Ring {
   readonly chains: Chains;
   #generation: number;
   #sequence = 0;
+  /** The sector that was looked at last: most calls are about the same. */
+  #last: Sector | undefined;
 
   /** @param generation tells the ids of this partition's life from those of another; for a partition without one */
   constructor(medium: Medium, generation: number) {
@@ -103,13 +105,15 @@ export class Ring {
 
   /** @throws AgentError "outbox/flash" when its header cannot be read any more */
   sector(block: number): Sector {
+    if (this.#last?.block === block) return this.#last;
     const { medium } = this;
     const bytes = new Uint8Array(headerBytes);
     medium.read(bytes, block * medium.blockLength);
     const reading = parseHeader(bytes, medium.blockLength);
     if (typeof reading === "string")
       throw new AgentError("outbox/flash", `outbox: block ${block}: its header is ${reading}`);
-    return new Sector(medium, block, reading);
+    this.#last = new Sector(medium, block, reading);
+    return this.#last;
   }
 
   /**
@@ -128,7 +132,8 @@ export class Ring {
       if (medium.erase(block) && medium.write(bytes, block * medium.blockLength)) {
         this.#sequence = sequence;
         chains.append(kind, block);
-        return new Sector(medium, block, header);
+        this.#last = new Sector(medium, block, header);
+        return this.#last;
       }
       chains.append(badChain, block);
     }
@@ -137,14 +142,16 @@ export class Ring {
 
   /** Gives a chain's oldest sector back. Its header goes first, so that half an erase never brings its records back. */
   release(chain: number): void {
-    const block = this.chains.shift(chain)!;
-    this.medium.write(new Uint8Array(grain), block * this.medium.blockLength);
-    this.chains.append(freeChain, block);
+    this.#free(this.chains.shift(chain)!);
   }
 
   /** Gives up a chain's newest sector, which was never finished. */
   abandon(chain: number): void {
-    const block = this.chains.pop(chain);
+    this.#free(this.chains.pop(chain));
+  }
+
+  #free(block: number): void {
+    if (this.#last?.block === block) this.#last = undefined;
     this.medium.write(new Uint8Array(grain), block * this.medium.blockLength);
     this.chains.append(freeChain, block);
   }

@@ -29,7 +29,7 @@ const pageBytes = 256;
 export interface Found {
   /** Where the record starts, or where there is nothing any more. */
   readonly at: number;
-  /** Where the next one may start. */
+  /** Where the next one may start; without a record: where the search began, if nothing at all was found, else its limit. */
   readonly end: number;
   /** The record, whole; undefined when there is none. */
   readonly bytes: Uint8Array | undefined;
@@ -68,19 +68,27 @@ export class Sector {
 
   /** The next record from `at` on, before `limit`, that is whole; topics are records here. */
   next(at: number, limit: number): Found {
+    const head = new Uint8Array(headBytes);
     let garbageAt = 0;
     let place = at;
     while (place + headBytes <= limit) {
-      const bytes = this.#recordAt(place, limit, place === at);
+      this.#medium.read(head, this.#base + place);
+      if (isBlank(head)) {
+        place = this.#startOfData(place + headBytes, limit);
+        continue;
+      }
+      const bytes =
+        this.#wholeAt(head, place, limit) ??
+        (place === at ? this.#mendedAt(head, place, limit) : undefined);
       if (bytes !== undefined) {
         const end = place + align(bytes.length);
         return { at: place, end, bytes, damagedAt: this.#damagedAt(garbageAt) };
       }
-      const start = this.#startOfData(place, limit);
-      if (start === place && garbageAt === 0) garbageAt = place;
-      place = start === place ? place + grain : start;
+      if (garbageAt === 0) garbageAt = place;
+      place += grain;
     }
-    return { at: limit, end: limit, bytes: undefined, damagedAt: this.#damagedAt(garbageAt) };
+    const end = garbageAt === 0 ? at : limit;
+    return { at: limit, end, bytes: undefined, damagedAt: this.#damagedAt(garbageAt) };
   }
 
   #damagedAt(garbageAt: number): number {
@@ -97,13 +105,11 @@ export class Sector {
     return readUint32(word, 0) === 0;
   }
 
-  /** @param isExpected a record should stand here: a head with a single wrong bit is mended as well */
-  #recordAt(at: number, limit: number, isExpected: boolean): Uint8Array | undefined {
+  /** The record that stands there, if it is one; a head with a single wrong bit is mended as well. */
+  #recordAt(at: number, limit: number): Uint8Array | undefined {
     const head = new Uint8Array(headBytes);
     this.#medium.read(head, this.#base + at);
-    if (isBlank(head)) return undefined;
-    const bytes = this.#wholeAt(head, at, limit);
-    return bytes || !isExpected ? bytes : this.#mendedAt(head, at, limit);
+    return this.#wholeAt(head, at, limit) ?? this.#mendedAt(head, at, limit);
   }
 
   #wholeAt(head: Uint8Array, at: number, limit: number): Uint8Array | undefined {
@@ -136,7 +142,7 @@ export class Sector {
   }
 
   topicAt(place: number): string | undefined {
-    const bytes = this.#recordAt(place, this.#medium.blockLength, true);
+    const bytes = this.#recordAt(place, this.#medium.blockLength);
     if (bytes === undefined || headOf(bytes).topic !== 0) return undefined;
     return fromUtf8(bytes, headBytes);
   }
@@ -220,20 +226,21 @@ export class Sector {
 
   /** Whether a record that has not been done with stands there. */
   isPendingAt(at: number): boolean {
-    const bytes = this.#recordAt(at, this.#medium.blockLength, true);
+    const bytes = this.#recordAt(at, this.#medium.blockLength);
     return bytes !== undefined && headOf(bytes).topic !== 0 && !isDone(bytes[0]!);
   }
 
   /**
-   * Where the next record goes, behind the last whole one at `end`: what a cut left behind it was never promised, is accounted for,
-   * and the page it stands in is left.
+   * Where the next record goes, behind the last whole one that ends at `end`: what a cut left there was never promised, is accounted
+   * for, and the page it stands in is left.
+   *
+   * @param rest  what was found from `end` on: no record
    */
-  continueAt(end: number): number {
+  continueAt(end: number, rest: Found): number {
+    if (rest.end === end) return end;
     const limit = this.#medium.blockLength;
     const last = this.#medium.endOfData(this.#base + end, this.#base + limit) - this.#base;
-    if (last <= end) return end;
-    const start = this.#startOfData(end, limit);
-    if (!this.#isAccounted(start)) this.markAccounted(start);
+    if (rest.damagedAt > 0) this.markAccounted(rest.damagedAt);
     return Math.min(limit, Math.ceil(last / pageBytes) * pageBytes);
   }
 

@@ -159,10 +159,10 @@ class Life {
 
   step(outbox: Outbox): void {
     const chance = this.#random.below(100);
-    if (chance < 55) this.#append(outbox);
-    else if (chance < 85) this.#acknowledge(outbox);
-    else if (chance < 90) this.#drop(outbox);
-    else if (chance < 93) this.#report(outbox);
+    if (chance < 66) this.#append(outbox);
+    else if (chance < 88) this.#acknowledge(outbox);
+    else if (chance < 91) this.#drop(outbox);
+    else if (chance < 94) this.#report(outbox);
     else if (chance < 97) outbox.peek(this.#random.below(3), 0, this.#time);
     else this.#time += 40_000;
     this.#model.doing = { what: "nothing" };

@@ -10,7 +10,7 @@ for (const [seed, writeAlign] of [
   [3, 4],
 ] as const) {
   test(`wherever the power goes, nothing promised is lost and nothing acknowledged comes back (${seed})`, t => {
-    const { once, twice, failures } = cutEverywhere(seed, 250, 19, writeAlign);
+    const { once, twice, failures } = cutEverywhere(seed, 220, 29, writeAlign);
     t.deepEqual(failures, []);
     t.true(once + twice > 4000, `${once} + ${twice}`);
     t.log(`${once} cuts, ${twice} more during what followed one`);

@@ -1,4 +1,5 @@
-// Which block belongs to what, and in which order: lists of blocks in typed arrays, since 256 objects would be 8 KB on XS.
+// Which block belongs to what, in which order, and where in it what is: all in one array of bytes, since on XS an object for each
+// of 256 blocks would take 8 KB, and each further array 112 bytes.
 
 /** Chains 0 to 2 are the classes', oldest sector first. */
 export const ledgerChain = 3;
@@ -9,40 +10,53 @@ export const otherChain = 5;
 /** Blocks that refused to be erased or written; tried again after a restart. */
 export const badChain = 6;
 
-const fields = 3;
+/** Words for those who use the chains: 16 for each class, then the ledger's. */
+export const userWords = 3 * 16 + 2;
+
+/** Of each chain: first block, last block, how many. */
+const chainFields = 3;
+const chainWords = 7 * chainFields;
+const wordBytes = 2 * (chainWords + userWords);
 
 export class Chains {
-  /** Of each block, the next in its chain; the last one's is without meaning. */
-  readonly #next: Uint8Array | Uint16Array;
-  /** Of each chain: first block, last block, how many. */
-  readonly #ends = new Uint16Array(7 * fields);
+  /** The words; then, of each block, the next in its chain, in one byte as long as that does. */
+  readonly #bytes: Uint8Array;
 
   constructor(blocks: number) {
-    this.#next = blocks > 256 ? new Uint16Array(blocks) : new Uint8Array(blocks);
+    this.#bytes = new Uint8Array(wordBytes + (blocks > 256 ? 2 * blocks : blocks));
+  }
+
+  /** A word of 16 bits for those who use the chains. */
+  word(index: number): number {
+    return this.pair(2 * (chainWords + index));
+  }
+
+  setWord(index: number, value: number): void {
+    this.setPair(2 * (chainWords + index), value);
   }
 
   first(chain: number): number {
-    return this.#ends[chain * fields]!;
+    return this.pair(2 * chainFields * chain);
   }
 
   last(chain: number): number {
-    return this.#ends[chain * fields + 1]!;
+    return this.pair(2 * chainFields * chain + 2);
   }
 
   count(chain: number): number {
-    return this.#ends[chain * fields + 2]!;
+    return this.pair(2 * chainFields * chain + 4);
   }
 
   /** @returns the block behind `block`, or undefined behind the last */
   after(chain: number, block: number): number | undefined {
-    return block === this.last(chain) ? undefined : this.#next[block]!;
+    return block === this.last(chain) ? undefined : this.next(block);
   }
 
   append(chain: number, block: number): void {
-    if (this.count(chain) === 0) this.#ends[chain * fields] = block;
-    else this.#next[this.last(chain)] = block;
-    this.#ends[chain * fields + 1] = block;
-    this.#ends[chain * fields + 2]!++;
+    if (this.count(chain) === 0) this.setFirst(chain, block);
+    else this.setNext(this.last(chain), block);
+    this.setLast(chain, block);
+    this.addCount(chain, 1);
   }
 
   /** @param before the block to stand in front of `block`; undefined puts it first */
@@ -52,21 +66,21 @@ export class Chains {
       return;
     }
     if (before === undefined) {
-      this.#next[block] = this.first(chain);
-      this.#ends[chain * fields] = block;
+      this.setNext(block, this.first(chain));
+      this.setFirst(chain, block);
     } else {
-      this.#next[block] = this.#next[before]!;
-      this.#next[before] = block;
+      this.setNext(block, this.next(before));
+      this.setNext(before, block);
     }
-    this.#ends[chain * fields + 2]!++;
+    this.addCount(chain, 1);
   }
 
   /** Takes the first, if there is one. */
   shift(chain: number): number | undefined {
     if (this.count(chain) === 0) return undefined;
     const block = this.first(chain);
-    this.#ends[chain * fields] = this.#next[block]!;
-    this.#ends[chain * fields + 2]!--;
+    this.setFirst(chain, this.next(block));
+    this.addCount(chain, -1);
     return block;
   }
 
@@ -74,9 +88,43 @@ export class Chains {
   pop(chain: number): number {
     const block = this.last(chain);
     let before = this.first(chain);
-    for (let left = this.count(chain) - 2; left > 0; left--) before = this.#next[before]!;
-    this.#ends[chain * fields + 1] = before;
-    this.#ends[chain * fields + 2]!--;
+    for (let left = this.count(chain) - 2; left > 0; left--) before = this.next(before);
+    this.setLast(chain, before);
+    this.addCount(chain, -1);
     return block;
+  }
+
+  private setFirst(chain: number, block: number): void {
+    this.setPair(2 * chainFields * chain, block);
+  }
+
+  private setLast(chain: number, block: number): void {
+    this.setPair(2 * chainFields * chain + 2, block);
+  }
+
+  private addCount(chain: number, change: number): void {
+    this.setPair(2 * chainFields * chain + 4, this.count(chain) + change);
+  }
+
+  private get isWide(): boolean {
+    return this.#bytes.length > wordBytes + 256;
+  }
+
+  private next(block: number): number {
+    return this.isWide ? this.pair(wordBytes + 2 * block) : this.#bytes[wordBytes + block]!;
+  }
+
+  private setNext(block: number, next: number): void {
+    if (this.isWide) this.setPair(wordBytes + 2 * block, next);
+    else this.#bytes[wordBytes + block] = next;
+  }
+
+  private pair(at: number): number {
+    return this.#bytes[at]! | (this.#bytes[at + 1]! << 8);
+  }
+
+  private setPair(at: number, value: number): void {
+    this.#bytes[at] = value & 255;
+    this.#bytes[at + 1] = value >>> 8;
   }
 }

@@ -1,6 +1,6 @@
 // What was not kept, and why: a log of its own beside the records. An entry stands before what it tells of is done, and names it,
 // so that a cut in between is completed and counted once.
-import { ledgerChain } from "./chains.js";
+import { ledgerChain, userWords } from "./chains.js";
 import {
   align,
   grain,
@@ -51,14 +51,14 @@ export interface Target {
 /** `last` of a target that is a whole sector. */
 export const wholeSector = 0xffff;
 
+const endWord = userWords - 2;
+const lameWord = userWords - 1;
 const targetBytes = 8;
 const gapBytes = 20;
 const cells = 3 * reasons.length;
 
 export class Ledger {
   readonly #ring: Ring;
-  #end = 0;
-  #isLame = false;
 
   constructor(ring: Ring) {
     this.#ring = ring;
@@ -66,7 +66,16 @@ export class Ledger {
 
   /** An entry could not be written: gaps may be told too small. */
   get isLame(): boolean {
-    return this.#isLame;
+    return this.#ring.chains.word(lameWord) === 1;
+  }
+
+  /** Behind the last entry. */
+  private get end(): number {
+    return this.#ring.chains.word(endWord);
+  }
+
+  private set end(end: number) {
+    this.#ring.chains.setWord(endWord, end);
   }
 
   /** @returns what the last entry wanted done, whether or not it was */
@@ -82,7 +91,7 @@ export class Ledger {
         last = found.bytes;
         end = found.end;
       }
-      this.#end = sector.continueAt(end, found);
+      this.end = sector.continueAt(end, found);
       if (last !== undefined) {
         while (chains.count(ledgerChain) > 1) this.#ring.release(ledgerChain);
         return targetOf(last);
@@ -101,7 +110,7 @@ export class Ledger {
     const sector = this.#ring.sector(chains.last(ledgerChain));
     let at = headerBytes;
     for (;;) {
-      const { bytes, end } = sector.next(at, Math.min(this.#end, medium.blockLength));
+      const { bytes, end } = sector.next(at, Math.min(this.end, medium.blockLength));
       if (bytes === undefined) return totals.filter(({ count }) => count > 0);
       for (let place = headBytes + targetBytes; place < bytes.length; place += gapBytes)
         add(totals, gapAt(bytes, place));
@@ -113,31 +122,31 @@ export class Ledger {
   enter(gaps: readonly Gap[], target?: Target): boolean {
     const payload = encode(gaps, target);
     for (let tries = 0; tries < 3; tries++) {
-      const sector = this.#roomFor(headBytes + payload.length);
+      const sector = this.roomFor(headBytes + payload.length);
       if (sector === undefined) break;
-      if (this.#write(sector, payload)) return true;
+      if (this.write(sector, payload)) return true;
     }
-    this.#isLame = true;
+    this.#ring.chains.setWord(lameWord, 1);
     return false;
   }
 
-  #write(sector: Sector, payload: Uint8Array): boolean {
-    const { baseTime: time, ageLimit } = sector.header;
-    const at = this.#end;
+  private write(sector: Sector, payload: Uint8Array): boolean {
+    const { baseTime: time, ageLimit } = sector;
+    const at = this.end;
     const isWritten = sector.write(at, 1, { payload, time, isTimeCertain: true, ageLimit });
-    this.#end = isWritten ? at + align(headBytes + payload.length) : this.#ring.medium.blockLength;
+    this.end = isWritten ? at + align(headBytes + payload.length) : this.#ring.medium.blockLength;
     return isWritten;
   }
 
-  #roomFor(size: number): Sector | undefined {
+  private roomFor(size: number): Sector | undefined {
     const { chains, medium } = this.#ring;
-    if (chains.count(ledgerChain) > 0 && this.#end + align(size) <= medium.blockLength)
+    if (chains.count(ledgerChain) > 0 && this.end + align(size) <= medium.blockLength)
       return this.#ring.sector(chains.last(ledgerChain));
     const totals = this.gaps();
     const sector = this.#ring.open(ledgerChain, 0, noLimit, 0);
     if (sector === undefined) return undefined;
-    this.#end = headerBytes;
-    if (!this.#write(sector, encode(totals, undefined))) {
+    this.end = headerBytes;
+    if (!this.write(sector, encode(totals, undefined))) {
       this.#ring.abandon(ledgerChain);
       return undefined;
     }

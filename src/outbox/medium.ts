@@ -7,7 +7,6 @@ import { isBlank } from "./format.js";
 const chunkBytes = 128;
 
 export class Medium {
-  readonly blocks: number;
   readonly blockLength: number;
   /** Whether less than a word can be written. */
   readonly takesBytes: boolean;
@@ -21,10 +20,13 @@ export class Medium {
       const shape = `${blocks} blocks of ${blockLength} bytes, ${size} together`;
       throw new AgentError("outbox/partition", `outbox: ${shape}: ${fault ?? "do not add up"}`);
     }
-    this.blocks = blocks;
     this.blockLength = blockLength;
     this.takesBytes = writeAlign === 1;
     this.#flash = flash;
+  }
+
+  get blocks(): number {
+    return this.#flash.status().blocks;
   }
 
   /** @throws AgentError "outbox/flash" */

@@ -70,7 +70,7 @@ export interface OutboxStatus {
   readonly isLame: boolean;
 }
 
-/** Of each class: where what is, in bytes from its sector's start; 0 is not known. */
+/** Words of each class: where what is, in bytes from its sector's start; 0 is not known. */
 const stride = 16;
 /** Behind the newest record. */
 const end = 0;
@@ -83,7 +83,12 @@ const cursorNext = 4;
 /** Topics that stand in the newest sector: how many were put there, where. */
 const topicCount = 5;
 const topics = 6;
-const topicPlaces = stride - topics;
+const topicPlaces = 6;
+/** The class's policy. */
+const mostSectors = 12;
+const isDropping = 13;
+const ageLimitLow = 14;
+const ageLimitHigh = 15;
 
 const writeTries = 4;
 
@@ -98,12 +103,8 @@ export function defaultPolicies(blocks: number): readonly ClassPolicy[] {
 }
 
 export class Outbox {
-  /** What was there when it was mounted. */
-  readonly census: Census;
   readonly #ring: Ring;
   readonly #ledger: Ledger;
-  readonly #policies: readonly ClassPolicy[];
-  readonly #marks = new Uint16Array(3 * stride);
 
   /**
    * Mounts: reads the first bytes of each block and the ledger's sector.
@@ -112,14 +113,19 @@ export class Outbox {
    */
   constructor(flash: Flash, options: OutboxOptions) {
     const medium = new Medium(flash);
-    this.#policies = options.policies ?? defaultPolicies(medium.blocks);
-    checkPolicies(this.#policies, medium.blocks);
+    const policies = options.policies ?? defaultPolicies(medium.blocks);
+    checkPolicies(policies, medium.blocks);
     this.#ring = new Ring(medium, options.generation);
     this.#ledger = new Ledger(this.#ring);
-    const { census, sequences } = this.#ring.mount();
-    this.census = census;
+    policies.forEach(({ sectors, whenFull, ageLimitSeconds = noLimit }, priority) => {
+      this.setMark(priority, mostSectors, sectors);
+      this.setMark(priority, isDropping, whenFull === "drop-oldest" ? 1 : 0);
+      this.setMark(priority, ageLimitLow, ageLimitSeconds & 0xffff);
+      this.setMark(priority, ageLimitHigh, ageLimitSeconds >>> 16);
+    });
+    const sequences = this.#ring.mount();
     const target = this.#ledger.mount();
-    if (target !== undefined) this.#complete(target, sequences.indexOf(target.sequence));
+    if (target !== undefined) this.complete(target, sequences.indexOf(target.sequence));
   }
 
   get status(): OutboxStatus {
@@ -132,6 +138,11 @@ export class Outbox {
       meanErases: sequence / medium.blocks,
       isLame: this.#ledger.isLame,
     };
+  }
+
+  /** What the partition's blocks are; reads each block's first bytes. */
+  census(): Census {
+    return this.#ring.census();
   }
 
   close(): void {
@@ -149,43 +160,47 @@ export class Outbox {
   append(record: OutboxRecord): number | undefined {
     const { priority, payload, time, isTimeCertain } = record;
     const topic = toUtf8(record.topic);
-    this.#check(record, topic);
-    const ageLimit = record.ageLimitSeconds ?? this.#policies[priority]!.ageLimitSeconds ?? noLimit;
+    this.check(record, topic);
+    const ageLimit = record.ageLimitSeconds ?? this.ageLimitOf(priority);
     const content: Content = { payload, time, isTimeCertain, ageLimit };
     const hash = crc32(topic);
     for (let tries = 0; tries < writeTries; tries++) {
-      let sector = this.#head(priority);
-      let place = sector ? this.#topicPlace(sector, topic, hash) : 0;
-      if (sector === undefined || !this.#fits(sector, content, topic, place)) {
-        sector = this.#open(priority, time);
+      let sector = this.head(priority);
+      let place = sector ? this.topicPlace(sector, topic, hash) : 0;
+      if (sector === undefined || !this.fits(sector, content, topic, place)) {
+        sector = this.open(priority, time);
         place = 0;
       }
-      if (sector === undefined) return this.#refuse(priority, time);
-      if (place === 0) place = this.#putTopic(sector, topic, hash);
-      const at = this.#mark(priority, end);
+      if (sector === undefined) return this.refuse(priority, time);
+      if (place === 0) place = this.putTopic(sector, topic, hash);
+      const at = this.mark(priority, end);
       if (
         place > 0 &&
         sector.write(at, place / topicUnit(this.#ring.medium.blockLength), content)
       ) {
-        this.#setMark(priority, end, at + sizeIn(sector, content));
+        this.setMark(priority, end, at + sizeIn(sector, content));
         return sector.idAt(at);
       }
       // The sector does not take it: no more of it is used.
       sector.markAccounted(at);
-      this.#setMark(priority, end, this.#ring.medium.blockLength);
+      this.setMark(priority, end, this.#ring.medium.blockLength);
     }
     throw new AgentError("outbox/flash", `outbox: ${writeTries} sectors did not take a record`);
   }
 
-  #refuse(priority: number, time: number): undefined {
+  private refuse(priority: number, time: number): undefined {
     if (!this.#ledger.enter([gapOf(priority, "refused", time)]))
       throw new AgentError("outbox/flash", "outbox: no block takes anything any more");
   }
 
-  #check({ priority, payload, time, ageLimitSeconds = 0 }: OutboxRecord, topic: Uint8Array): void {
+  private check(
+    { priority, payload, time, ageLimitSeconds = 0 }: OutboxRecord,
+    topic: Uint8Array,
+  ): void {
     const { blockLength } = this.#ring.medium;
     const fault = (what: string) => new AgentError("outbox/record", `outbox: ${what}`);
-    if (this.#policies[priority] === undefined) throw fault(`there is no class ${priority}`);
+    if (priority !== 0 && priority !== 1 && priority !== 2)
+      throw fault(`there is no class ${priority}`);
     if (topic.length === 0 || topic.length > limits.outboxTopicBytes)
       throw fault(`a topic of ${topic.length} bytes, from 1 to ${limits.outboxTopicBytes}`);
     if (!isTime(time)) throw fault(`${time} is no time`);
@@ -198,112 +213,111 @@ export class Outbox {
       throw fault(`a payload of ${payload.length} bytes, at most ${most} in one sector`);
   }
 
-  #fits(sector: Sector, content: Content, topic: Uint8Array, place: number): boolean {
+  private fits(sector: Sector, content: Content, topic: Uint8Array, place: number): boolean {
     const { blockLength } = this.#ring.medium;
-    let at = this.#mark(sector.header.kind, end);
+    let at = this.mark(sector.kind, end);
     if (place === 0) at = alignTo(topicUnit(blockLength), at) + align(headBytes + topic.length);
     return at + sizeIn(sector, content) <= blockLength;
   }
 
   /** @returns its place, or 0 when the sector does not take it */
-  #putTopic(sector: Sector, topic: Uint8Array, hash: number): number {
-    const { kind } = sector.header;
-    const place = alignTo(topicUnit(this.#ring.medium.blockLength), this.#mark(kind, end));
-    this.#setMark(kind, end, place);
+  private putTopic(sector: Sector, topic: Uint8Array, hash: number): number {
+    const { kind } = sector;
+    const place = alignTo(topicUnit(this.#ring.medium.blockLength), this.mark(kind, end));
+    this.setMark(kind, end, place);
     if (!sector.writeTopic(place, topic, hash)) return 0;
-    this.#setMark(kind, end, place + align(headBytes + topic.length));
-    this.#rememberTopic(kind, place);
+    this.setMark(kind, end, place + align(headBytes + topic.length));
+    this.rememberTopic(kind, place);
     return place;
   }
 
   /** The newest sector; where its records end is looked up once. */
-  #head(priority: number): Sector | undefined {
+  private head(priority: number): Sector | undefined {
     const { chains, medium } = this.#ring;
     if (chains.count(priority) === 0) return undefined;
     const sector = this.#ring.sector(chains.last(priority));
-    if (this.#mark(priority, end) > 0) return sector;
+    if (this.mark(priority, end) > 0) return sector;
     let at = headerBytes;
     let found = sector.next(at, medium.blockLength);
     for (; found.bytes !== undefined; found = sector.next(at, medium.blockLength)) {
-      if (sector.isTopic(found.bytes)) this.#rememberTopic(priority, found.at);
+      if (sector.isTopic(found.bytes)) this.rememberTopic(priority, found.at);
       at = found.end;
     }
-    this.#setMark(priority, end, sector.continueAt(at, found));
+    this.setMark(priority, end, sector.continueAt(at, found));
     return sector;
   }
 
-  #topicPlace(sector: Sector, topic: Uint8Array, hash: number): number {
-    const { kind } = sector.header;
-    const count = Math.min(topicPlaces, this.#mark(kind, topicCount));
+  private topicPlace(sector: Sector, topic: Uint8Array, hash: number): number {
+    const { kind } = sector;
+    const count = Math.min(topicPlaces, this.mark(kind, topicCount));
     for (let i = 0; i < count; i++) {
-      const place = this.#mark(kind, topics + i);
+      const place = this.mark(kind, topics + i);
       if (sector.isTopicAt(place, topic, hash)) return place;
     }
     return 0;
   }
 
-  #rememberTopic(kind: number, place: number): void {
-    const count = this.#mark(kind, topicCount);
-    this.#setMark(kind, topics + (count % topicPlaces), place);
-    this.#setMark(kind, topicCount, count + 1);
+  private rememberTopic(kind: number, place: number): void {
+    const count = this.mark(kind, topicCount);
+    this.setMark(kind, topics + (count % topicPlaces), place);
+    this.setMark(kind, topicCount, count + 1);
   }
 
   // -- room --
 
-  #open(priority: number, time: number): Sector | undefined {
-    const { sectors, whenFull, ageLimitSeconds } = this.#policies[priority]!;
+  private open(priority: number, time: number): Sector | undefined {
     const { chains } = this.#ring;
-    while (chains.count(priority) >= sectors) {
-      if (whenFull === "refuse-new") return undefined;
-      this.#evict(priority);
+    while (chains.count(priority) >= this.mark(priority, mostSectors)) {
+      if (this.mark(priority, isDropping) === 0) return undefined;
+      this.evict(priority);
     }
     // One block stays for the ledger, which has to be able to move.
     for (;;) {
-      const sector = this.#ring.open(priority, time, ageLimitSeconds ?? noLimit, 1);
+      const sector = this.#ring.open(priority, time, this.ageLimitOf(priority), 1);
       if (sector !== undefined) {
-        this.#setMark(priority, end, headerBytes);
-        this.#setMark(priority, topicCount, 0);
+        this.setMark(priority, end, headerBytes);
+        this.setMark(priority, topicCount, 0);
         return sector;
       }
-      const victim = this.#victimFor(priority);
+      const victim = this.victimFor(priority);
       if (victim === undefined) return undefined;
-      this.#evict(victim);
+      this.evict(victim);
     }
   }
 
   /** A class whose oldest sector goes: less important ones first. No class loses its newest. */
-  #victimFor(priority: number): number | undefined {
+  private victimFor(priority: number): number | undefined {
     const { chains } = this.#ring;
     for (let other = 2; other > priority; other--) if (chains.count(other) > 1) return other;
-    const mayDrop = this.#policies[priority]!.whenFull === "drop-oldest";
-    return mayDrop && chains.count(priority) > 1 ? priority : undefined;
+    return this.mark(priority, isDropping) === 1 && chains.count(priority) > 1
+      ? priority
+      : undefined;
   }
 
   /** Drops a class's oldest sector: what is left in it stands in the ledger first. */
-  #evict(priority: number): void {
+  private evict(priority: number): void {
     const sector = this.#ring.sector(this.#ring.chains.first(priority));
     const { blockLength } = this.#ring.medium;
     const gaps: Gap[] = [];
     let lost: Gap | undefined;
-    let found = sector.next(this.#mark(priority, tail) || headerBytes, blockLength);
+    let found = sector.next(this.mark(priority, tail) || headerBytes, blockLength);
     for (; ; found = sector.next(found.end, blockLength)) {
-      if (found.damagedAt > 0)
-        gaps.push(gapOf(priority, "damaged", lost?.to ?? sector.header.baseTime));
+      if (found.damagedAt > 0) gaps.push(gapOf(priority, "damaged", lost?.to ?? sector.baseTime));
       if (found.bytes === undefined) break;
       if (sector.isTopic(found.bytes) || isDone(found.bytes[0]!)) continue;
       lost = withTime(lost, priority, "full", sector.timeOf(found.bytes));
     }
     if (lost !== undefined) gaps.push(lost);
-    const { sequence } = sector.header;
+    const { sequence } = sector;
     if (gaps.length > 0) this.#ledger.enter(gaps, { sequence, first: 0, last: wholeSector });
-    this.#release(priority);
+    this.release(priority);
   }
 
-  #release(priority: number): void {
+  private release(priority: number): void {
     const block = this.#ring.chains.first(priority);
     this.#ring.release(priority);
-    this.#setMark(priority, tail, 0);
-    if (this.#mark(priority, cursorBlock) === block) this.#setMark(priority, cursorAt, 0);
+    this.setMark(priority, tail, 0);
+    if (this.mark(priority, cursorBlock) === block) this.setMark(priority, cursorAt, 0);
   }
 
   // -- out --
@@ -316,16 +330,16 @@ export class Outbox {
    */
   peek(priority: number, after = 0, now?: number): Entry | undefined {
     const { chains } = this.#ring;
-    let at = this.#resume(priority, after);
+    let at = this.resume(priority, after);
     if (at === 0) {
-      this.#settle(priority);
+      this.settle(priority);
       if (chains.count(priority) === 0) return undefined;
-      at = this.#mark(priority, tail) || headerBytes;
-      this.#setMark(priority, cursorBlock, chains.first(priority));
+      at = this.mark(priority, tail) || headerBytes;
+      this.setMark(priority, cursorBlock, chains.first(priority));
     }
-    let block: number | undefined = this.#mark(priority, cursorBlock);
+    let block: number | undefined = this.mark(priority, cursorBlock);
     while (block !== undefined) {
-      const entry = this.#peekIn(priority, block, at, after, now);
+      const entry = this.peekIn(priority, block, at, after, now);
       if (entry !== undefined) return entry;
       block = chains.after(priority, block);
       at = headerBytes;
@@ -334,52 +348,52 @@ export class Outbox {
   }
 
   /** Where to go on behind the record that was looked at last, or 0. */
-  #resume(priority: number, after: number): number {
-    const last = this.#mark(priority, cursorAt);
+  private resume(priority: number, after: number): number {
+    const last = this.mark(priority, cursorAt);
     if (after === 0 || last === 0) return 0;
-    const sector = this.#ring.sector(this.#mark(priority, cursorBlock));
-    return sector.idAt(last) === after ? this.#mark(priority, cursorNext) : 0;
+    const sector = this.#ring.sector(this.mark(priority, cursorBlock));
+    return sector.idAt(last) === after ? this.mark(priority, cursorNext) : 0;
   }
 
-  #peekIn(
+  private peekIn(
     priority: number,
     block: number,
     from: number,
     after: number,
     now: number | undefined,
   ): Entry | undefined {
-    const sector = this.#sectorAt(priority, block);
-    const limit = this.#limitOf(priority, block);
+    const sector = this.sectorAt(priority, block);
+    const limit = this.limitOf(priority, block);
     for (let at = from; ; ) {
       const found = sector.next(at, limit);
-      this.#accountFor(sector, found);
+      this.accountFor(sector, found);
       if (found.bytes === undefined) return undefined;
       at = found.end;
       if (!isPending(sector, found) || sector.idAt(found.at) <= after) continue;
       if (sector.isExpired(found.bytes, now)) {
-        this.#age(sector, found, limit, now);
+        this.age(sector, found, limit, now);
         continue;
       }
-      const entry = this.#entryOf(sector, found);
+      const entry = this.entryOf(sector, found);
       if (entry === undefined) {
-        this.#dropAt(sector, found, "damaged");
+        this.dropAt(sector, found, "damaged");
         continue;
       }
-      this.#setMark(priority, cursorBlock, block);
-      this.#setMark(priority, cursorAt, found.at);
-      this.#setMark(priority, cursorNext, found.end);
+      this.setMark(priority, cursorBlock, block);
+      this.setMark(priority, cursorAt, found.at);
+      this.setMark(priority, cursorNext, found.end);
       return entry;
     }
   }
 
-  #entryOf(sector: Sector, { at, bytes }: Found): Entry | undefined {
+  private entryOf(sector: Sector, { at, bytes }: Found): Entry | undefined {
     const { isTimeCertain, length, topic } = headOf(bytes!);
     const text = sector.topicAt(topic * topicUnit(this.#ring.medium.blockLength));
     if (text === undefined) return undefined;
     const ageLimit = sector.ageLimitOf(bytes!);
     return {
       id: sector.idAt(at),
-      priority: sector.header.kind,
+      priority: sector.kind,
       topic: text,
       payload: bytes!.slice(bytes!.length - length),
       time: sector.timeOf(bytes!),
@@ -395,26 +409,26 @@ export class Outbox {
    * @throws  AgentError "outbox/flash" when that cannot be noted: it will be seen again
    */
   acknowledge({ id, priority }: Pick<Entry, "id" | "priority">): boolean {
-    const place = this.#find(priority, id);
+    const place = this.find(priority, id);
     if (place === undefined) return false;
-    this.#finish(place.sector, place.at);
-    this.#afterDone(priority, place);
+    this.finish(place.sector, place.at);
+    this.afterDone(priority, place);
     return true;
   }
 
   /** Gives a record up, and counts it. @returns false when it is not there any more */
   drop({ id, priority, time }: Pick<Entry, "id" | "priority" | "time">, reason: Reason): boolean {
-    const place = this.#find(priority, id);
+    const place = this.find(priority, id);
     if (place === undefined) return false;
     const { sector, at } = place;
-    const { sequence } = sector.header;
+    const { sequence } = sector;
     this.#ledger.enter([gapOf(priority, reason, time)], { sequence, first: at, last: at });
-    this.#finish(sector, at);
-    this.#afterDone(priority, place);
+    this.finish(sector, at);
+    this.afterDone(priority, place);
     return true;
   }
 
-  #find(priority: number, id: number): { sector: Sector; at: number } | undefined {
+  private find(priority: number, id: number): { sector: Sector; at: number } | undefined {
     const { chains, medium } = this.#ring;
     const sequence = Math.floor(id / medium.blockLength);
     const at = id % medium.blockLength;
@@ -422,56 +436,55 @@ export class Outbox {
     let block: number | undefined = chains.first(priority);
     while (block !== undefined) {
       const sector = this.#ring.sector(block);
-      if (sector.header.sequence === sequence)
-        return sector.isPendingAt(at) ? { sector, at } : undefined;
-      if (sector.header.sequence > sequence) return undefined;
+      if (sector.sequence === sequence) return sector.isPendingAt(at) ? { sector, at } : undefined;
+      if (sector.sequence > sequence) return undefined;
       block = chains.after(priority, block);
     }
     return undefined;
   }
 
-  #finish(sector: Sector, at: number): void {
+  private finish(sector: Sector, at: number): void {
     if (sector.markDone(at) || !sector.isPendingAt(at)) return;
     if (!sector.markAccounted(at))
       throw new AgentError("outbox/flash", `outbox: block ${sector.block}: done cannot be noted`);
   }
 
-  #afterDone(priority: number, { sector, at }: { sector: Sector; at: number }): void {
+  private afterDone(priority: number, { sector, at }: { sector: Sector; at: number }): void {
     const isOldest = sector.block === this.#ring.chains.first(priority);
-    const first = this.#mark(priority, tail);
-    if (isOldest && (first === 0 || at === first)) this.#settle(priority);
+    const first = this.mark(priority, tail);
+    if (isOldest && (first === 0 || at === first)) this.settle(priority);
   }
 
   /** Moves on to the oldest record that is not done with; sectors that have none are given back. */
-  #settle(priority: number): void {
+  private settle(priority: number): void {
     const { chains } = this.#ring;
     while (chains.count(priority) > 0) {
       const block = chains.first(priority);
-      const sector = this.#sectorAt(priority, block);
-      const limit = this.#limitOf(priority, block);
-      let found = sector.next(this.#mark(priority, tail) || headerBytes, limit);
+      const sector = this.sectorAt(priority, block);
+      const limit = this.limitOf(priority, block);
+      let found = sector.next(this.mark(priority, tail) || headerBytes, limit);
       while (found.bytes !== undefined && !isPending(sector, found)) {
-        this.#accountFor(sector, found);
+        this.accountFor(sector, found);
         found = sector.next(found.end, limit);
       }
-      this.#accountFor(sector, found);
+      this.accountFor(sector, found);
       if (found.bytes !== undefined || block === chains.last(priority)) {
-        this.#setMark(priority, tail, found.at);
+        this.setMark(priority, tail, found.at);
         return;
       }
-      this.#release(priority);
+      this.release(priority);
     }
   }
 
-  #sectorAt(priority: number, block: number): Sector {
+  private sectorAt(priority: number, block: number): Sector {
     return block === this.#ring.chains.last(priority)
-      ? this.#head(priority)!
+      ? this.head(priority)!
       : this.#ring.sector(block);
   }
 
-  #limitOf(priority: number, block: number): number {
+  private limitOf(priority: number, block: number): number {
     return block === this.#ring.chains.last(priority)
-      ? this.#mark(priority, end)
+      ? this.mark(priority, end)
       : this.#ring.medium.blockLength;
   }
 
@@ -489,65 +502,70 @@ export class Outbox {
     );
   }
 
-  #accountFor(sector: Sector, { damagedAt }: Found): void {
+  private accountFor(sector: Sector, { damagedAt }: Found): void {
     if (damagedAt === 0) return;
-    const { baseTime, kind, sequence } = sector.header;
+    const { baseTime, kind, sequence } = sector;
     const target = { sequence, first: damagedAt, last: damagedAt };
     this.#ledger.enter([gapOf(kind, "damaged", baseTime)], target);
     sector.markAccounted(damagedAt);
   }
 
-  #dropAt(sector: Sector, { at, bytes }: Found, reason: Reason): void {
-    const { kind, sequence } = sector.header;
+  private dropAt(sector: Sector, { at, bytes }: Found, reason: Reason): void {
+    const { kind, sequence } = sector;
     const gap = gapOf(kind, reason, sector.timeOf(bytes!));
     this.#ledger.enter([gap], { sequence, first: at, last: at });
-    this.#finish(sector, at);
+    this.finish(sector, at);
   }
 
   /** Drops a run of records that are too old, up to the sector's end: one entry for all of them. */
-  #age(sector: Sector, first: Found, limit: number, now: number | undefined): void {
+  private age(sector: Sector, first: Found, limit: number, now: number | undefined): void {
     let gap: Gap | undefined;
     let last = first.at;
     for (let found = first; found.bytes !== undefined; found = sector.next(found.end, limit)) {
       if (found !== first && found.damagedAt > 0) break;
       if (!isPending(sector, found)) continue;
       if (!sector.isExpired(found.bytes, now)) break;
-      gap = withTime(gap, sector.header.kind, "aged", sector.timeOf(found.bytes));
+      gap = withTime(gap, sector.kind, "aged", sector.timeOf(found.bytes));
       last = found.at;
     }
-    this.#ledger.enter([gap!], { sequence: sector.header.sequence, first: first.at, last });
-    this.#finishRange(sector, first.at, last);
+    this.#ledger.enter([gap!], { sequence: sector.sequence, first: first.at, last });
+    this.finishRange(sector, first.at, last);
   }
 
-  #finishRange(sector: Sector, first: number, last: number): void {
+  private finishRange(sector: Sector, first: number, last: number): void {
     let found = sector.next(first, this.#ring.medium.blockLength);
     for (; found.bytes !== undefined && found.at <= last; ) {
-      if (isPending(sector, found)) this.#finish(sector, found.at);
+      if (isPending(sector, found)) this.finish(sector, found.at);
       if (found.end > last) return;
       found = sector.next(found.end, this.#ring.medium.blockLength);
     }
   }
 
   /** Does what the ledger's last entry told of, if a cut came before it. */
-  #complete({ first, last }: Target, block: number): void {
+  private complete({ first, last }: Target, block: number): void {
     if (block < 0) return;
     const sector = this.#ring.sector(block);
-    const { kind } = sector.header;
+    const { kind } = sector;
     if (last === wholeSector) {
       if (kind < 3 && block === this.#ring.chains.first(kind)) this.#ring.release(kind);
       return;
     }
     const found = sector.next(first, this.#ring.medium.blockLength);
     if (found.damagedAt === first) sector.markAccounted(first);
-    else this.#finishRange(sector, first, last);
+    else this.finishRange(sector, first, last);
   }
 
-  #mark(priority: number, what: number): number {
-    return this.#marks[priority * stride + what]!;
+  /** The class's, in seconds. */
+  private ageLimitOf(priority: number): number {
+    return this.mark(priority, ageLimitLow) + this.mark(priority, ageLimitHigh) * 0x10000;
   }
 
-  #setMark(priority: number, what: number, value: number): void {
-    this.#marks[priority * stride + what] = value;
+  private mark(priority: number, what: number): number {
+    return this.#ring.chains.word(priority * stride + what);
+  }
+
+  private setMark(priority: number, what: number, value: number): void {
+    this.#ring.chains.setWord(priority * stride + what, value);
   }
 }
 

@@ -5,7 +5,7 @@ import { encodeHeader, grain, type Header, headerBytes, parseHeader } from "./fo
 import type { Medium } from "./medium.js";
 import { Sector } from "./sector.js";
 
-/** What was found on the partition when it was mounted. */
+/** What the blocks of the partition are, by their first bytes. */
 export interface Census {
   /** Sectors of the log, in use. */
   readonly used: number;
@@ -47,29 +47,26 @@ export class Ring {
     return this.chains.count(freeChain) + this.chains.count(otherChain);
   }
 
-  /** Reads each block's header, once. @returns what was found, and each block's sequence; 0 is none */
-  mount(): { readonly census: Census; readonly sequences: Uint32Array } {
+  /** Reads each block's header, once. @returns each block's sequence; 0 is none */
+  mount(): Uint32Array {
     const { blocks, blockLength } = this.medium;
     const sequences = new Uint32Array(blocks);
     const isOther = new Uint8Array(blocks);
     const hints = new Int32Array(4).fill(-1);
-    const counts = { used: 0, blank: 0, freed: 0, foreign: 0, other: 0 };
     const bytes = new Uint8Array(headerBytes);
     let newest = blocks - 1;
     for (let block = 0; block < blocks; block++) {
       this.medium.read(bytes, block * blockLength);
       const reading = parseHeader(bytes, blockLength);
       if (typeof reading === "string") {
-        counts[reading]++;
         if (reading === "other") isOther[block] = 1;
-      } else if (!this.#enlist(block, reading, sequences, hints)) counts.foreign++;
-      else {
-        counts.used++;
-        if (reading.sequence > this.#sequence) {
-          newest = block;
-          this.#sequence = reading.sequence;
-          this.#generation = reading.generation;
-        }
+        continue;
+      }
+      const isOurs = this.enlist(block, reading, sequences, hints);
+      if (isOurs && reading.sequence > this.#sequence) {
+        newest = block;
+        this.#sequence = reading.sequence;
+        this.#generation = reading.generation;
       }
     }
     for (let i = 1; i <= blocks; i++) {
@@ -77,11 +74,29 @@ export class Ring {
       if (sequences[block] === 0)
         this.chains.append(isOther[block] ? otherChain : freeChain, block);
     }
-    return { census: counts, sequences };
+    return sequences;
+  }
+
+  /** Reads each block's header again. */
+  census(): Census {
+    const { blocks, blockLength } = this.medium;
+    const counts = { used: 0, blank: 0, freed: 0, foreign: 0, other: 0 };
+    const bytes = new Uint8Array(headerBytes);
+    for (let block = 0; block < blocks; block++) {
+      this.medium.read(bytes, block * blockLength);
+      const reading = parseHeader(bytes, blockLength);
+      counts[typeof reading === "string" ? reading : "used"]++;
+    }
+    return counts;
   }
 
   /** Puts a block where its sequence belongs; most follow the one before. @returns false for a sequence that stands there already */
-  #enlist(block: number, header: Header, sequences: Uint32Array, hints: Int32Array): boolean {
+  private enlist(
+    block: number,
+    header: Header,
+    sequences: Uint32Array,
+    hints: Int32Array,
+  ): boolean {
     const { kind, sequence } = header;
     if (sequence === 0 || sequences.includes(sequence)) return false;
     const { chains } = this;
@@ -142,15 +157,15 @@ export class Ring {
 
   /** Gives a chain's oldest sector back. Its header goes first, so that half an erase never brings its records back. */
   release(chain: number): void {
-    this.#free(this.chains.shift(chain)!);
+    this.free(this.chains.shift(chain)!);
   }
 
   /** Gives up a chain's newest sector, which was never finished. */
   abandon(chain: number): void {
-    this.#free(this.chains.pop(chain));
+    this.free(this.chains.pop(chain));
   }
 
-  #free(block: number): void {
+  private free(block: number): void {
     if (this.#last?.block === block) this.#last = undefined;
     this.medium.write(new Uint8Array(grain), block * this.medium.blockLength);
     this.chains.append(freeChain, block);

@@ -48,22 +48,28 @@ export interface Content {
 
 export class Sector {
   readonly block: number;
-  readonly header: Header;
+  readonly kind: number;
+  readonly sequence: number;
+  readonly baseTime: number;
+  readonly ageLimit: number;
   readonly #medium: Medium;
 
   constructor(medium: Medium, block: number, header: Header) {
     this.#medium = medium;
     this.block = block;
-    this.header = header;
+    this.kind = header.kind;
+    this.sequence = header.sequence;
+    this.baseTime = header.baseTime;
+    this.ageLimit = header.ageLimit;
   }
 
-  get #base(): number {
+  private get base(): number {
     return this.block * this.#medium.blockLength;
   }
 
   /** Grows with each record of a class, and is never given twice. */
   idAt(at: number): number {
-    return this.header.sequence * this.#medium.blockLength + at;
+    return this.sequence * this.#medium.blockLength + at;
   }
 
   /** The next record from `at` on, before `limit`, that is whole; topics are records here. */
@@ -72,61 +78,61 @@ export class Sector {
     let garbageAt = 0;
     let place = at;
     while (place + headBytes <= limit) {
-      this.#medium.read(head, this.#base + place);
+      this.#medium.read(head, this.base + place);
       if (isBlank(head)) {
-        place = this.#startOfData(place + headBytes, limit);
+        place = this.startOfData(place + headBytes, limit);
         continue;
       }
       const bytes =
-        this.#wholeAt(head, place, limit) ??
-        (place === at ? this.#mendedAt(head, place, limit) : undefined);
+        this.wholeAt(head, place, limit) ??
+        (place === at ? this.mendedAt(head, place, limit) : undefined);
       if (bytes !== undefined) {
         const end = place + align(bytes.length);
-        return { at: place, end, bytes, damagedAt: this.#damagedAt(garbageAt) };
+        return { at: place, end, bytes, damagedAt: this.damagedAt(garbageAt) };
       }
       if (garbageAt === 0) garbageAt = place;
       place += grain;
     }
     const end = garbageAt === 0 ? at : limit;
-    return { at: limit, end, bytes: undefined, damagedAt: this.#damagedAt(garbageAt) };
+    return { at: limit, end, bytes: undefined, damagedAt: this.damagedAt(garbageAt) };
   }
 
-  #damagedAt(garbageAt: number): number {
-    return garbageAt === 0 || this.#isAccounted(garbageAt) ? 0 : garbageAt;
+  private damagedAt(garbageAt: number): number {
+    return garbageAt === 0 || this.isAccounted(garbageAt) ? 0 : garbageAt;
   }
 
-  #startOfData(from: number, limit: number): number {
-    return (this.#medium.startOfData(this.#base + from, this.#base + limit) - this.#base) & -grain;
+  private startOfData(from: number, limit: number): number {
+    return (this.#medium.startOfData(this.base + from, this.base + limit) - this.base) & -grain;
   }
 
-  #isAccounted(at: number): boolean {
+  private isAccounted(at: number): boolean {
     const word = new Uint8Array(grain);
-    this.#medium.read(word, this.#base + at);
+    this.#medium.read(word, this.base + at);
     return readUint32(word, 0) === 0;
   }
 
   /** The record that stands there, if it is one; a head with a single wrong bit is mended as well. */
-  #recordAt(at: number, limit: number): Uint8Array | undefined {
+  private recordAt(at: number, limit: number): Uint8Array | undefined {
     const head = new Uint8Array(headBytes);
-    this.#medium.read(head, this.#base + at);
-    return this.#wholeAt(head, at, limit) ?? this.#mendedAt(head, at, limit);
+    this.#medium.read(head, this.base + at);
+    return this.wholeAt(head, at, limit) ?? this.mendedAt(head, at, limit);
   }
 
-  #wholeAt(head: Uint8Array, at: number, limit: number): Uint8Array | undefined {
+  private wholeAt(head: Uint8Array, at: number, limit: number): Uint8Array | undefined {
     const parsed = headOf(head);
     const size = sizeOf(parsed);
-    if (at + size > limit || !this.#isPlausible(parsed.topic, at)) return undefined;
+    if (at + size > limit || !this.isPlausible(parsed.topic, at)) return undefined;
     const bytes = new Uint8Array(size);
     bytes.set(head);
-    if (size > headBytes) this.#medium.read(bytes.subarray(headBytes), this.#base + at + headBytes);
-    return isRecord(bytes, size, this.header.sequence, at) ? bytes : undefined;
+    if (size > headBytes) this.#medium.read(bytes.subarray(headBytes), this.base + at + headBytes);
+    return isRecord(bytes, size, this.sequence, at) ? bytes : undefined;
   }
 
-  #mendedAt(head: Uint8Array, at: number, limit: number): Uint8Array | undefined {
+  private mendedAt(head: Uint8Array, at: number, limit: number): Uint8Array | undefined {
     for (let bit = 0; bit < 24; bit++) {
       const mask = 1 << (bit & 7);
       head[1 + (bit >>> 3)]! ^= mask;
-      const bytes = this.#wholeAt(head, at, limit);
+      const bytes = this.wholeAt(head, at, limit);
       if (bytes !== undefined) return bytes;
       head[1 + (bit >>> 3)]! ^= mask;
     }
@@ -134,15 +140,15 @@ export class Sector {
   }
 
   /** Spares most of what is no record the reading and the checksum. */
-  #isPlausible(topic: number, at: number): boolean {
-    if (this.header.kind === 3) return topic === 1;
+  private isPlausible(topic: number, at: number): boolean {
+    if (this.kind === 3) return topic === 1;
     if (topic === 0) return true;
     const place = topic * topicUnit(this.#medium.blockLength);
     return place >= headerBytes && place < at;
   }
 
   topicAt(place: number): string | undefined {
-    const bytes = this.#recordAt(place, this.#medium.blockLength);
+    const bytes = this.recordAt(place, this.#medium.blockLength);
     if (bytes === undefined || headOf(bytes).topic !== 0) return undefined;
     return fromUtf8(bytes, headBytes);
   }
@@ -151,7 +157,7 @@ export class Sector {
   isTopicAt(place: number, topic: Uint8Array, hash: number): boolean {
     const bytes = new Uint8Array(headBytes + topic.length);
     if (place + bytes.length > this.#medium.blockLength) return false;
-    this.#medium.read(bytes, this.#base + place);
+    this.#medium.read(bytes, this.base + place);
     const { length, topic: ownTopic } = headOf(bytes);
     if (ownTopic !== 0 || length !== topic.length || readUint32(bytes, 4) !== hash) return false;
     for (let i = 0; i < length; i++) if (bytes[headBytes + i] !== topic[i]) return false;
@@ -161,12 +167,12 @@ export class Sector {
   timeOf(bytes: Uint8Array): number {
     return headOf(bytes).isExtended
       ? readTime(bytes, headBytes + 4)
-      : this.header.baseTime + readUint32(bytes, 4);
+      : this.baseTime + readUint32(bytes, 4);
   }
 
   /** Seconds, or `noLimit`. */
   ageLimitOf(bytes: Uint8Array): number {
-    return headOf(bytes).isExtended ? readUint32(bytes, headBytes) : this.header.ageLimit;
+    return headOf(bytes).isExtended ? readUint32(bytes, headBytes) : this.ageLimit;
   }
 
   isExpired(bytes: Uint8Array, now: number | undefined): boolean {
@@ -177,7 +183,7 @@ export class Sector {
 
   /** Whether a record needs the words of an extension here. */
   needsExtension({ time, ageLimit }: Content): boolean {
-    const { baseTime, ageLimit: usual } = this.header;
+    const { baseTime, ageLimit: usual } = this;
     return ageLimit !== usual || time < baseTime || time - baseTime > 0xffffffff;
   }
 
@@ -188,13 +194,13 @@ export class Sector {
     const head = { length: payload.length, topic, isTimeCertain, isExtended };
     const bytes = begin(head);
     const size = sizeOf(head);
-    writeUint32(bytes, 4, isExtended ? 0 : time - this.header.baseTime);
+    writeUint32(bytes, 4, isExtended ? 0 : time - this.baseTime);
     if (isExtended) {
       writeUint32(bytes, headBytes, ageLimit);
       writeTime(bytes, headBytes + 4, time);
     }
     bytes.set(payload, size - payload.length);
-    return this.#seal(bytes, size, at);
+    return this.seal(bytes, size, at);
   }
 
   writeTopic(at: number, topic: Uint8Array, hash: number): boolean {
@@ -202,31 +208,31 @@ export class Sector {
     const bytes = begin(head);
     writeUint32(bytes, 4, hash);
     bytes.set(topic, headBytes);
-    return this.#seal(bytes, sizeOf(head), at);
+    return this.seal(bytes, sizeOf(head), at);
   }
 
-  #seal(bytes: Uint8Array, size: number, at: number): boolean {
-    seal(bytes, size, this.header.sequence, at);
-    return this.#medium.write(bytes, this.#base + at);
+  private seal(bytes: Uint8Array, size: number, at: number): boolean {
+    seal(bytes, size, this.sequence, at);
+    return this.#medium.write(bytes, this.base + at);
   }
 
   /** Notes in place that a record is done. May be repeated. */
   markDone(at: number): boolean {
-    if (this.#medium.takesBytes) return this.#medium.write(new Uint8Array(1), this.#base + at);
+    if (this.#medium.takesBytes) return this.#medium.write(new Uint8Array(1), this.base + at);
     const word = new Uint8Array(grain);
-    this.#medium.read(word, this.#base + at);
+    this.#medium.read(word, this.base + at);
     word[0] = 0;
-    return this.#medium.write(word, this.#base + at);
+    return this.#medium.write(word, this.base + at);
   }
 
   /** Notes in place that what stands there was accounted for. */
   markAccounted(at: number): boolean {
-    return this.#medium.write(new Uint8Array(grain), this.#base + at);
+    return this.#medium.write(new Uint8Array(grain), this.base + at);
   }
 
   /** Whether a record that has not been done with stands there. */
   isPendingAt(at: number): boolean {
-    const bytes = this.#recordAt(at, this.#medium.blockLength);
+    const bytes = this.recordAt(at, this.#medium.blockLength);
     return bytes !== undefined && headOf(bytes).topic !== 0 && !isDone(bytes[0]!);
   }
 
@@ -239,13 +245,13 @@ export class Sector {
   continueAt(end: number, rest: Found): number {
     if (rest.end === end) return end;
     const limit = this.#medium.blockLength;
-    const last = this.#medium.endOfData(this.#base + end, this.#base + limit) - this.#base;
+    const last = this.#medium.endOfData(this.base + end, this.base + limit) - this.base;
     if (rest.damagedAt > 0) this.markAccounted(rest.damagedAt);
     return Math.min(limit, Math.ceil(last / pageBytes) * pageBytes);
   }
 
   /** Topics behind it are not looked for. */
   isTopic(bytes: Uint8Array): boolean {
-    return this.header.kind !== 3 && headOf(bytes).topic === 0;
+    return this.kind !== 3 && headOf(bytes).topic === 0;
   }
 }

@@ -42,7 +42,7 @@ test("a full partition of 1 MB is mounted with a header of each sector and one s
   const again = new Outbox(nor.open(), { generation });
   const { reads, readBytes } = nor.counts;
   t.true(readBytes <= 256 * 32 + 4096);
-  t.log(`${reads} reads of ${readBytes} bytes, ${again.census.used} sectors in use`);
+  t.log(`${reads} reads of ${readBytes} bytes, ${again.census().used} sectors in use`);
   again.append(record(0));
   again.peek(1);
   t.log(`with the first record in and the first one out: ${nor.counts.readBytes} bytes`);

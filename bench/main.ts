@@ -1,0 +1,12 @@
+// `npm run bench -- <name>`: measurements that are not part of a test run.
+import { outbox } from "./outbox.js";
+
+const benches: Readonly<Record<string, () => Promise<void>>> = { outbox };
+
+const name = process.argv[2] ?? "";
+const run = benches[name];
+if (run) await run();
+else {
+  console.error(`bench: one of ${Object.keys(benches).join(", ")}`);
+  process.exitCode = 1;
+}

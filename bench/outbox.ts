@@ -80,7 +80,7 @@ function onFlash(nor: NorFlash): Store {
 
 /** A line for each record, a line for each that is done; emptied when all are. */
 function inLines(path: string): Store {
-  const file = openSync(path, "w+");
+  const file = openSync(path, "a+");
   let id = 0;
   const put = (value: object) => writeSync(file, `${JSON.stringify(value)}\n`);
   return {

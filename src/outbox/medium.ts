@@ -40,12 +40,12 @@ export class Medium {
     }
   }
 
-  /** @returns whether the bytes are there now */
+  /** @returns whether the bytes are there now. @throws AgentError "outbox/flash" when that cannot be read */
   write(bytes: Uint8Array, offset: number): boolean {
     try {
       this.#flash.write(bytes, offset);
     } catch {
-      return false;
+      // What is there now tells.
     }
     const written = new Uint8Array(bytes.length);
     this.read(written, offset);
@@ -58,7 +58,7 @@ export class Medium {
     try {
       this.#flash.eraseBlock(block);
     } catch {
-      return false;
+      // What is there now tells.
     }
     const start = block * this.blockLength;
     return this.endOfData(start, start + this.blockLength) === start;

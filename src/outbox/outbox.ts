@@ -70,6 +70,13 @@ export interface OutboxStatus {
   readonly isLame: boolean;
 }
 
+/** Where a record stands, and the next one. */
+interface Place {
+  readonly sector: Sector;
+  readonly at: number;
+  readonly next: number;
+}
+
 /** Words of each class: where what is, in bytes from its sector's start; 0 is not known. */
 const stride = 16;
 /** Behind the newest record. */
@@ -330,6 +337,7 @@ export class Outbox {
    */
   peek(priority: number, after = 0, now?: number): Entry | undefined {
     const { chains } = this.#ring;
+    if (!isClass(priority)) return undefined;
     let at = this.resume(priority, after);
     if (at === 0) {
       this.settle(priority);
@@ -428,15 +436,18 @@ export class Outbox {
     return true;
   }
 
-  private find(priority: number, id: number): { sector: Sector; at: number } | undefined {
+  private find(priority: number, id: number): Place | undefined {
     const { chains, medium } = this.#ring;
     const sequence = Math.floor(id / medium.blockLength);
     const at = id % medium.blockLength;
-    if (priority > 2 || chains.count(priority) === 0) return undefined;
+    if (!isClass(priority) || chains.count(priority) === 0) return undefined;
     let block: number | undefined = chains.first(priority);
     while (block !== undefined) {
       const sector = this.#ring.sector(block);
-      if (sector.sequence === sequence) return sector.isPendingAt(at) ? { sector, at } : undefined;
+      if (sector.sequence === sequence) {
+        const next = sector.pendingAt(at);
+        return next > 0 ? { sector, at, next } : undefined;
+      }
       if (sector.sequence > sequence) return undefined;
       block = chains.after(priority, block);
     }
@@ -444,15 +455,16 @@ export class Outbox {
   }
 
   private finish(sector: Sector, at: number): void {
-    if (sector.markDone(at) || !sector.isPendingAt(at)) return;
+    if (sector.markDone(at) || sector.pendingAt(at) === 0) return;
     if (!sector.markAccounted(at))
       throw new AgentError("outbox/flash", `outbox: block ${sector.block}: done cannot be noted`);
   }
 
-  private afterDone(priority: number, { sector, at }: { sector: Sector; at: number }): void {
-    const isOldest = sector.block === this.#ring.chains.first(priority);
+  private afterDone(priority: number, { sector, at, next }: Place): void {
+    if (sector.block !== this.#ring.chains.first(priority)) return;
     const first = this.mark(priority, tail);
-    if (isOldest && (first === 0 || at === first)) this.settle(priority);
+    if (at === first) this.setMark(priority, tail, next);
+    if (first === 0 || at === first) this.settle(priority);
   }
 
   /** Moves on to the oldest record that is not done with; sectors that have none are given back. */
@@ -567,6 +579,10 @@ export class Outbox {
   private setMark(priority: number, what: number, value: number): void {
     this.#ring.chains.setWord(priority * stride + what, value);
   }
+}
+
+function isClass(priority: number): boolean {
+  return priority === 0 || priority === 1 || priority === 2;
 }
 
 function isPending(sector: Sector, { bytes }: Found): boolean {

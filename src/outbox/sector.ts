@@ -79,8 +79,9 @@ export class Sector {
     let place = at;
     while (place + headBytes <= limit) {
       this.#medium.read(head, this.base + place);
-      if (isBlank(head)) {
-        place = this.startOfData(place + headBytes, limit);
+      // No record begins with a blank word; before a topic there may be some, where topics are aligned to more.
+      if (isBlank(head, 0, grain)) {
+        place = this.startOfData(place + (isBlank(head) ? headBytes : grain), limit);
         continue;
       }
       const bytes =
@@ -230,10 +231,11 @@ export class Sector {
     return this.#medium.write(new Uint8Array(grain), this.base + at);
   }
 
-  /** Whether a record that has not been done with stands there. */
-  isPendingAt(at: number): boolean {
+  /** @returns where the record ends that stands there and has not been done with, or 0 */
+  pendingAt(at: number): number {
     const bytes = this.recordAt(at, this.#medium.blockLength);
-    return bytes !== undefined && headOf(bytes).topic !== 0 && !isDone(bytes[0]!);
+    const isPending = bytes !== undefined && !this.isTopic(bytes) && !isDone(bytes[0]!);
+    return isPending ? at + align(bytes.length) : 0;
   }
 
   /**
@@ -250,7 +252,6 @@ export class Sector {
     return Math.min(limit, Math.ceil(last / pageBytes) * pageBytes);
   }
 
-  /** Topics behind it are not looked for. */
   isTopic(bytes: Uint8Array): boolean {
     return this.kind !== 3 && headOf(bytes).topic === 0;
   }

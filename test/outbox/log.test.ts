@@ -1,6 +1,7 @@
 // The log on flash: what goes in comes out, in order, until it is acknowledged.
 import test from "ava";
 import { NorFlash } from "../../simulator/world/nor.js";
+import { Power } from "../../simulator/world/power.js";
 import { AgentError } from "../../src/errors.js";
 import { Outbox, type OutboxOptions, type OutboxRecord } from "../../src/outbox/outbox.js";
 import { fromUtf8, toUtf8 } from "../../src/util/bytes.js";
@@ -275,4 +276,41 @@ test("a clock that jumps changes no order and loses nothing", t => {
     t.is(entry.time, times[i]!);
     after = entry.id;
   }
+});
+
+for (const options of [
+  { blocks: 300, blockLength: 512 },
+  { blocks: 9, blockLength: 32_768 },
+  { blocks: 10, blockLength: 8192, writeAlign: 4 },
+]) {
+  test(`${options.blocks} blocks of ${options.blockLength} bytes`, t => {
+    const nor = new NorFlash(options);
+    let outbox = mount(nor);
+    let next = 0;
+    for (let i = 0; i < 12_000; i++) {
+      const topic = `dt/node-1/${i % 5}`;
+      t.not(outbox.append(record(`reading ${i}`, { topic })), undefined);
+      if (i % 1000 === 0) outbox = mount(nor);
+      if (i < 500) continue;
+      const entry = outbox.peek(1)!;
+      t.is(`${entry.topic} ${fromUtf8(entry.payload)}`, `dt/node-1/${next % 5} reading ${next}`);
+      outbox.acknowledge(entry);
+      next++;
+    }
+    t.is(textsOf(mount(nor)).length, 500);
+    t.deepEqual(outbox.gaps(), []);
+    t.is(nor.counts.faults, 0);
+  });
+}
+
+test("a power cut leaves the calls with an error, and the flash untouched from then on", t => {
+  const nor = new NorFlash(small);
+  const power = new Power(7);
+  const outbox = new Outbox(nor.open(power), { generation, policies });
+  const error = t.throws(() => {
+    for (const text of numbered(0, 10)) outbox.append(record(text));
+  });
+  t.true(error instanceof AgentError && error.cause instanceof Error);
+  t.is(power.operations, 4);
+  t.deepEqual(textsOf(mount(nor, { policies })), ["reading 0"]);
 });

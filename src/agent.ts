@@ -2,11 +2,11 @@
 import type { LinkStatus } from "./connection/link.js";
 import { Core } from "./core.js";
 import { AgentError } from "./errors.js";
-import type { QoS } from "./mqtt/packet.js";
 import { type AgentOptions, checkEndpoint, checkOptions, type EndpointOptions } from "./options.js";
 import { Settings } from "./settings.js";
 import { Follower, type SettingsListener } from "./shadow/follower.js";
 import { leavesOf, type Schema } from "./shadow/schema.js";
+import type { SendOptions } from "./telemetry/sender.js";
 import type { Readings } from "./telemetry/telemetry.js";
 
 export class Agent {
@@ -106,11 +106,12 @@ export class Telemetry {
   }
 
   /**
-   * Sends readings as one JSON message, with the time of this call; kept in memory, within bounds, until the link takes it.
+   * Sends readings as one JSON message, with the time of this call. With an outbox they are on flash when this returns, and stay
+   * there until the cloud has acknowledged them; without, in memory, within bounds, until the link takes them.
    *
-   * @throws AgentError "telemetry/limit" or "codec/json" for what cannot be sent
+   * @throws AgentError "telemetry/limit", "codec/json" or "outbox/record" for what cannot be sent
    */
-  send(channel: string, readings: Readings, options?: { readonly QoS?: QoS }): void {
-    this.#core.send(channel, readings, options?.QoS ?? 1);
+  send(channel: string, readings: Readings, options: SendOptions = {}): void {
+    this.#core.send(channel, readings, options);
   }
 }

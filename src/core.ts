@@ -9,7 +9,7 @@ import { WallTime } from "./connection/wall-time.js";
 import { AgentError } from "./errors.js";
 import type { Host, KeyValue, TimerHandle } from "./host.js";
 import { limits } from "./limits.js";
-import type { QoS, Will } from "./mqtt/packet.js";
+import type { Will } from "./mqtt/packet.js";
 import { Session, type SessionHandlers } from "./mqtt/session.js";
 import { type CheckedOptions, topicOf } from "./options.js";
 import { Provisioner } from "./provisioning/provisioner.js";
@@ -18,7 +18,8 @@ import type { Follower } from "./shadow/follower.js";
 import type { FlatValues } from "./shadow/schema.js";
 import { Shadows } from "./shadow/shadows.js";
 import type { AgentStatus } from "./status.js";
-import { encodeSample, type Readings, type Sample, TelemetryQueue } from "./telemetry/telemetry.js";
+import { Sender, type SendOptions } from "./telemetry/sender.js";
+import type { Readings } from "./telemetry/telemetry.js";
 import { anchorsOf, credentialsOf } from "./trust/credentials.js";
 import { toUtf8 } from "./util/bytes.js";
 import type { Wiring } from "./wiring.js";
@@ -33,7 +34,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
   readonly #endpoints: Endpoints;
   readonly #link: Link;
   #store: KeyValue | undefined;
-  readonly #queue = new TelemetryQueue();
+  readonly #sender: Sender;
   #provisioner: Provisioner | undefined;
   #thingName: string | undefined;
   #identity: LinkIdentity | undefined;
@@ -51,6 +52,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
     this.#time = new WallTime(options.host.clock, options.builtAt);
     this.#endpoints = new Endpoints(options.endpoint);
     this.#link = new Link(options, this, this.#time, this.#endpoints);
+    this.#sender = new Sender(this, options.outbox);
     const { deviceState, firmwareVersion, host } = options;
     if (!deviceState) return;
     this.#deviceState = new DeviceState(deviceState, firmwareVersion, host, this);
@@ -128,9 +130,8 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
     if (follower.isOpen) this.enter(() => follower.event({ type: "retry" }));
   }
 
-  send(channel: string, readings: Readings, QoS: QoS): void {
-    this.#queue.push(encodeSample(channel, readings, this.#time.now(), QoS));
-    this.enter(() => this.onRoom());
+  send(channel: string, readings: Readings, options: SendOptions): void {
+    this.#sender.send(channel, readings, options);
   }
 
   // -- what the parts ask --
@@ -179,6 +180,14 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
     return this.#time.now();
   }
 
+  get timeFloor(): number | undefined {
+    return this.#time.floor;
+  }
+
+  topicOf(channel: string): string {
+    return topicOf(this.#options.telemetryTopic, this.thingName!, channel);
+  }
+
   renew(via: "claim" | "identity" = "identity"): void {
     const provisioner = this.#need()!;
     const { identityName } = provisioner;
@@ -193,7 +202,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
     onAcknowledged: () => void,
     onRefused: (error: AgentError) => void,
   ): void {
-    const topic = topicOf(this.#options.telemetryTopic, this.thingName!, channel);
+    const topic = this.topicOf(channel);
     const payload = toUtf8(writeJson(message));
     this.session.publish({ topic, payload, QoS: 1, onAcknowledged, onRefused });
   }
@@ -267,7 +276,9 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
   onOnline({ as, clientId }: LinkIdentity, sessionPresent: boolean): void {
     const { protocolVersion = 4 } = this.#link.status;
     this.emit({ type: "online", as, clientId, sessionPresent, protocolVersion });
-    if (as === "device") this.#deviceState?.online(protocolVersion, this.#endpoints.toDial.host);
+    if (as !== "device") return;
+    this.#deviceState?.online(protocolVersion, this.#endpoints.toDial.host);
+    this.#sender.online();
   }
 
   onLost(error: AgentError, retryInMs: number, wasOnline: boolean): void {
@@ -338,14 +349,8 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
     if (this.session.isGranted(provisioner.filters)) provisioner.onSubscribed();
   }
 
-  /** Hands telemetry to the session as far as it has room: what waits longer waits in the bounded queue. */
   onRoom(): void {
-    if (!this.#link.isOnline || this.#isClaim) return;
-    while (this.session.hasRoom) {
-      const sample = this.#queue.shift();
-      if (!sample) return;
-      this.#publish(sample);
-    }
+    this.#sender.flush();
   }
 
   onUnacknowledged(error: AgentError): void {
@@ -367,6 +372,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
       byte.toString(16).padStart(2, "0"),
     ).join("");
     this.#shadows?.open(this);
+    this.#sender.open();
     this.#need()?.event({ type: "begun" });
     this.#isOpen = true;
   }
@@ -388,21 +394,8 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
 
   #unfollow(): void {
     this.#deviceState?.offline();
+    this.#sender.offline();
     this.#shadows?.lost();
-  }
-
-  #publish({ channel, payload, QoS }: Sample): void {
-    const { telemetryTopic } = this.#options;
-    const { dropped } = this.#queue;
-    const { byteLength } = payload;
-    this.session.publish({
-      topic: topicOf(telemetryTopic, this.thingName!, channel),
-      payload,
-      QoS,
-      keep: true,
-      onAcknowledged: () => this.emit({ type: "telemetry", channel, byteLength, dropped }),
-      onRefused: error => this.emit({ type: "telemetryRefused", channel, error }),
-    });
   }
 
   /** What may fail without keeping the device from its link. */

@@ -47,6 +47,7 @@ export const errorCodes = Object.freeze({
   "mqtt/unacknowledged": "timeout",
   "mqtt/unanswered": "network",
   "outbox/flash": "storage",
+  "outbox/full": "storage",
   "outbox/partition": "storage",
   "outbox/record": "config",
   "provisioning/rejected": "refused",

@@ -18,4 +18,5 @@ export type { DeviceStateOptions } from "./shadow/device-state.js";
 export type { Outcome } from "./shadow/follower.js";
 export type { Changes, Schema, Setting, Values } from "./shadow/schema.js";
 export type { AgentStatus } from "./status.js";
+export type { OutboxSettings, Priority, SendOptions } from "./telemetry/sender.js";
 export type { CertificateAndKey } from "./trust/credentials.js";

@@ -39,6 +39,10 @@ export const limits = Object.freeze({
   outboxPayloadBytes: 4095,
   /** The least partition for the outbox: two sectors for each class and for the ledger, one to spare. */
   outboxBlocks: 9,
+  /** Messages of the outbox without PUBACK: the rest of the window is for shadows and jobs. */
+  drainInFlight: 4,
+  /** Records in one message, where they are put together. */
+  batchRecords: 64,
   /** Names in one telemetry message and in one set of settings. */
   names: 64,
   /** The values of one set of settings, as JSON in one value of the key-value store (4,000 bytes on ESP32); more are refused. */

@@ -8,6 +8,7 @@ import { checkTopic, type ProtocolVersion, type QoS } from "./mqtt/packet.js";
 import { type EnrollingOptions, withDefaults } from "./provisioning/enrolling.js";
 import type { DeviceStateOptions } from "./shadow/device-state.js";
 import type { AgentStatus } from "./status.js";
+import type { OutboxSettings } from "./telemetry/sender.js";
 import { anchorsOf, type CertificateAndKey, credentialsOf } from "./trust/credentials.js";
 import { toUtf8 } from "./util/bytes.js";
 
@@ -54,6 +55,8 @@ export interface AgentOptions extends EndpointOptions {
     /** `{thing}` and `{channel}` are replaced; default `dt/{thing}/{channel}`. */
     readonly topic?: string;
   };
+  /** Keeps telemetry on a partition of raw flash until it is acknowledged; in memory, within bounds, when absent. */
+  readonly outbox?: OutboxSettings;
   readonly firmware?: {
     /** Of the product's firmware, 1 to 64 characters, as `1.4.0`. */
     readonly version: string;
@@ -96,6 +99,7 @@ export interface CheckedOptions {
   readonly rotateAfterDays: number | undefined;
   readonly keepAliveMs: number;
   readonly telemetryTopic: string;
+  readonly outbox: OutboxSettings | undefined;
   readonly firmwareVersion: string;
   readonly deviceState: DeviceStateOptions | undefined;
   readonly mqtt: MQTTClientConstructor | undefined;
@@ -158,6 +162,7 @@ export function checkOptions(options: AgentOptions): CheckedOptions {
         : wholeNumber(options.rotation.afterDays, 1, 36_500, "rotation.afterDays"),
     keepAliveMs,
     telemetryTopic,
+    outbox: options.outbox && checkOutbox(options.outbox),
     firmwareVersion,
     deviceState: options.deviceState,
     mqtt: mqtt.io,
@@ -210,6 +215,22 @@ export function checkEndpoint({
     }
   }
   return { host: endpoint, port, protocols };
+}
+
+/** Policies are checked against the partition, when it is opened. */
+function checkOutbox(outbox: OutboxSettings): OutboxSettings {
+  const {
+    partition = "outbox",
+    messagesPerSecond = 20,
+    bytesPerSecond = 1024,
+    batchBytes,
+  } = outbox;
+  if (!/^[A-Za-z0-9_-]{1,15}$/.test(partition))
+    fail(`outbox.partition "${partition}" is not 1 to 15 of A-Z a-z 0-9 _ -`);
+  wholeNumber(messagesPerSecond, 1, 50, "outbox.messagesPerSecond");
+  wholeNumber(bytesPerSecond, 1024, 10_000_000, "outbox.bytesPerSecond");
+  wholeNumber(batchBytes ?? 0, 0, limits.payloadBytes, "outbox.batchBytes");
+  return outbox;
 }
 
 function enrollingOf({ identity, rotation }: AgentOptions): EnrollingOptions | undefined {

@@ -23,6 +23,10 @@ export interface Wiring extends Door {
   drop(error: AgentError): void;
   /** Epoch ms, or undefined while the wall clock is not set. */
   readonly now: number | undefined;
+  /** Epoch ms that are known to be past, or undefined when nothing is known. */
+  readonly timeFloor: number | undefined;
+  /** Of one of the product's channels. */
+  topicOf(channel: string): string;
   /** Another identity is the one to dial with: dial again. */
   adopt(): void;
   /** The provisioner has nothing to do any more: it may be let go. */

@@ -59,6 +59,19 @@ export function encodeSample(
   time: number | undefined,
   QoS: QoS,
 ): Sample {
+  return { channel, payload: encode(channel, readings, { time }), QoS };
+}
+
+/** The readings alone: their time is kept beside them. @throws as `encodeSample` */
+export function encodeReadings(channel: string, readings: Readings): Uint8Array {
+  return encode(channel, readings, undefined);
+}
+
+function encode(
+  channel: string,
+  readings: Readings,
+  head: { readonly time: number | undefined } | undefined,
+): Uint8Array {
   if (!/^[A-Za-z0-9_-]{1,64}$/.test(channel)) {
     throw new AgentError(
       "telemetry/limit",
@@ -71,12 +84,12 @@ export function encodeSample(
       `telemetry: more than ${limits.names} readings in "${channel}"`,
     );
   }
-  const payload = toUtf8(writeJson({ time, ...readings }));
+  const payload = toUtf8(writeJson({ ...head, ...readings }));
   if (channel.length + payload.length > limits.telemetryBytes) {
     throw new AgentError(
       "telemetry/limit",
       `telemetry: ${payload.length} bytes in "${channel}", at most ${limits.telemetryBytes} are kept`,
     );
   }
-  return { channel, payload, QoS };
+  return payload;
 }

@@ -59,3 +59,13 @@ export function shadowFilters(thingName: string, shadow: string | undefined): re
 export function shadowsFilters(thingName: string): readonly string[] {
   return shadowFilters(thingName, "+");
 }
+
+/** Messages go to one rule and past the broker: cheaper, and nobody else can subscribe to them. */
+export function basicIngestTopic(rule: string, topic: string): string {
+  return `$aws/rules/${rule}/${topic}`;
+}
+
+/** What of a topic counts for the service's bounds on length and levels: Basic Ingest's first three levels do not. */
+export function countedTopic(topic: string): string {
+  return topic.startsWith("$aws/rules/") ? topic.replace(/^\$aws\/rules\/[^/]*\//, "") : topic;
+}

@@ -1,4 +1,5 @@
 // MQTT packets the agent sends, 3.1.1 and 5, as bytes. Knows no connection.
+import { countedTopic } from "../cloud/topics.js";
 import { AgentError } from "../errors.js";
 import { limits } from "../limits.js";
 import { concat, toUtf8 } from "../util/bytes.js";
@@ -169,12 +170,13 @@ export function encodeEmpty(type: number): Uint8Array {
  * @throws AgentError "mqtt/limit"
  */
 export function checkTopic(topic: string): void {
-  const bytes = toUtf8(topic).length;
+  const counted = countedTopic(topic);
+  const bytes = toUtf8(counted).length;
   if (bytes === 0 || bytes > 256)
     throw new AgentError("mqtt/limit", `topic of ${bytes} bytes, 1 to 256 are taken`);
   if (/[+#\0]/.test(topic))
     throw new AgentError("mqtt/limit", `topic ${JSON.stringify(topic)} has a wildcard or NUL`);
-  const slashes = topic.startsWith("$aws/") ? 0 : topic.split("/").length - 1;
+  const slashes = counted.startsWith("$aws/") ? 0 : counted.split("/").length - 1;
   if (slashes > limits.topicSlashes) {
     throw new AgentError(
       "mqtt/limit",

@@ -45,6 +45,12 @@ export const limits = Object.freeze({
   batchRecords: 64,
   /** Names in one telemetry message and in one set of settings. */
   names: 64,
+  /** Channels a product declares; each is a topic, and up to 64 names in memory. */
+  channels: 16,
+  /** Bytes of a window's message, so that it fits in a sector of flash; a larger window is told in several. */
+  windowBytes: 3072,
+  /** UTF-8 bytes of a text in a window, which is kept until the window ends. Refused when longer. */
+  textBytes: 128,
   /** The values of one set of settings, as JSON in one value of the key-value store (4,000 bytes on ESP32); more are refused. */
   settingsBytes: 3900,
   /** Of a verdict's reason, in UTF-16 units; cut. */

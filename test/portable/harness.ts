@@ -30,3 +30,15 @@ export function refuses(work: () => unknown, kind: ErrorKind): void {
   }
   throw new Error(`nothing was refused, the result is ${String(result)}`);
 }
+
+/** As `refuses` what is wrong with the product's own doing, and the reason names `part`. */
+export function refusesWith(part: string, work: () => unknown): void {
+  try {
+    work();
+  } catch (error) {
+    if (!(error instanceof AgentError) || error.kind !== "config") throw error;
+    equal(error.message.includes(part), true, `"${part}" in "${error.message}"`);
+    return;
+  }
+  throw new Error(`nothing was refused: ${part}`);
+}

@@ -106,12 +106,18 @@ export class Telemetry {
   }
 
   /**
-   * Sends readings as one JSON message, with the time of this call. With an outbox they are on flash when this returns, and stay
+   * Sends readings as one JSON message, with the time of this call; those of a channel with a window go into its next message,
+   * and a channel that was declared says itself how it is sent: `options` are for the others. With an outbox they are on flash when this returns, and stay
    * there until the cloud has acknowledged them; without, in memory, within bounds, until the link takes them.
    *
    * @throws AgentError "telemetry/limit", "codec/json" or "outbox/record" for what cannot be sent
    */
   send(channel: string, readings: Readings, options: SendOptions = {}): void {
     this.#core.send(channel, readings, options);
+  }
+
+  /** Ends the windows of all channels now, before a sleep: what they hold is in memory only. */
+  flush(): void {
+    this.#core.flushWindows();
   }
 }

@@ -11,7 +11,7 @@ import type { Host, KeyValue, TimerHandle } from "./host.js";
 import { limits } from "./limits.js";
 import type { Will } from "./mqtt/packet.js";
 import { Session, type SessionHandlers } from "./mqtt/session.js";
-import { type CheckedOptions, topicOf } from "./options.js";
+import type { CheckedOptions } from "./options.js";
 import { Provisioner } from "./provisioning/provisioner.js";
 import { DeviceState } from "./shadow/device-state.js";
 import type { Follower } from "./shadow/follower.js";
@@ -20,6 +20,7 @@ import { Shadows } from "./shadow/shadows.js";
 import type { AgentStatus } from "./status.js";
 import { Sender, type SendOptions } from "./telemetry/sender.js";
 import type { Readings } from "./telemetry/telemetry.js";
+import { topicOf } from "./telemetry/topics.js";
 import { anchorsOf, credentialsOf } from "./trust/credentials.js";
 import { toUtf8 } from "./util/bytes.js";
 import type { Wiring } from "./wiring.js";
@@ -52,7 +53,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
     this.#time = new WallTime(options.host.clock, options.builtAt);
     this.#endpoints = new Endpoints(options.endpoint);
     this.#link = new Link(options, this, this.#time, this.#endpoints);
-    this.#sender = new Sender(this, options.outbox);
+    this.#sender = new Sender(this, options.outbox, options.channels);
     const { deviceState, firmwareVersion, host } = options;
     if (!deviceState) return;
     this.#deviceState = new DeviceState(deviceState, firmwareVersion, host, this);
@@ -132,6 +133,10 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
 
   send(channel: string, readings: Readings, options: SendOptions): void {
     this.#sender.send(channel, readings, options);
+  }
+
+  flushWindows(): void {
+    this.enter(() => this.#sender.flushWindows());
   }
 
   // -- what the parts ask --

@@ -11,6 +11,7 @@ export type {
   MQTTOptions,
   OwnIdentity,
   RotationOptions,
+  TelemetryOptions,
 } from "./options.js";
 export type { EnrollingOptions } from "./provisioning/enrolling.js";
 export { Settings } from "./settings.js";
@@ -18,5 +19,7 @@ export type { DeviceStateOptions } from "./shadow/device-state.js";
 export type { Outcome } from "./shadow/follower.js";
 export type { Changes, Schema, Setting, Values } from "./shadow/schema.js";
 export type { AgentStatus } from "./status.js";
-export type { OutboxSettings, Priority, SendOptions } from "./telemetry/sender.js";
+export type { ChannelOptions, Priority } from "./telemetry/channel.js";
+export type { ChannelsOptions } from "./telemetry/channels.js";
+export type { OutboxSettings, SendOptions } from "./telemetry/sender.js";
 export type { CertificateAndKey } from "./trust/credentials.js";

@@ -8,7 +8,9 @@ import { checkTopic, type ProtocolVersion, type QoS } from "./mqtt/packet.js";
 import { type EnrollingOptions, withDefaults } from "./provisioning/enrolling.js";
 import type { DeviceStateOptions } from "./shadow/device-state.js";
 import type { AgentStatus } from "./status.js";
+import { Channels, type ChannelsOptions } from "./telemetry/channels.js";
 import type { OutboxSettings } from "./telemetry/sender.js";
+import { checkTopicTemplate, type TopicOptions, topicOf } from "./telemetry/topics.js";
 import { anchorsOf, type CertificateAndKey, credentialsOf } from "./trust/credentials.js";
 import { toUtf8 } from "./util/bytes.js";
 
@@ -51,10 +53,7 @@ export interface AgentOptions extends EndpointOptions {
   readonly rotation?: RotationOptions;
   /** Seconds, 30 to 1200; default 60. */
   readonly keepAliveSeconds?: number;
-  readonly telemetry?: {
-    /** `{thing}` and `{channel}` are replaced; default `dt/{thing}/{channel}`. */
-    readonly topic?: string;
-  };
+  readonly telemetry?: TelemetryOptions;
   /** Keeps telemetry on a partition of raw flash until it is acknowledged; in memory, within bounds, when absent. */
   readonly outbox?: OutboxSettings;
   readonly firmware?: {
@@ -65,6 +64,11 @@ export interface AgentOptions extends EndpointOptions {
   readonly deviceState?: DeviceStateOptions;
   readonly mqtt?: MQTTOptions;
   readonly onStatus?: (status: AgentStatus) => void;
+}
+
+export interface TelemetryOptions extends TopicOptions {
+  /** Channels with windows, thresholds or a priority; others are sent as they come. */
+  readonly channels?: ChannelsOptions;
 }
 
 export interface MQTTOptions {
@@ -99,6 +103,7 @@ export interface CheckedOptions {
   readonly rotateAfterDays: number | undefined;
   readonly keepAliveMs: number;
   readonly telemetryTopic: string;
+  readonly channels: Channels | undefined;
   readonly outbox: OutboxSettings | undefined;
   readonly firmwareVersion: string;
   readonly deviceState: DeviceStateOptions | undefined;
@@ -118,11 +123,6 @@ function fail(reason: string): never {
   throw new AgentError("agent/options", `options.${reason}`);
 }
 
-/** The topic a template stands for. */
-export function topicOf(template: string, thingName: string, channel = ""): string {
-  return template.replace("{thing}", thingName).replace("{channel}", channel);
-}
-
 /** @throws AgentError "agent/options" or "trust/pem" naming the option and the value */
 export function checkOptions(options: AgentOptions): CheckedOptions {
   const { host, identity, mqtt = {} } = options;
@@ -139,10 +139,10 @@ export function checkOptions(options: AgentOptions): CheckedOptions {
   if (!identity) fail("identity is missing");
   if (!options.trustAnchors?.length) fail("trustAnchors is empty: no server could be trusted");
   anchorsOf(options.trustAnchors);
-  const telemetryTopic = options.telemetry?.topic ?? "dt/{thing}/{channel}";
-  if (!telemetryTopic.includes("{channel}"))
-    fail(`telemetry.topic "${telemetryTopic}" has no {channel}`);
-  checkOne(topicOf(telemetryTopic, "thing", "channel"), "telemetry.topic");
+  const channels = checkChannels(options.telemetry?.channels);
+  // The agent has channels of its own: no template is for one alone.
+  const thingName = "thingName" in identity ? identity.thingName : undefined;
+  const telemetryTopic = checkTopicTemplate(options.telemetry ?? {}, [], thingName);
   const firmwareVersion = options.firmware?.version ?? "unknown";
   if (!/^[!-~]{1,64}$/.test(firmwareVersion))
     fail(`firmware.version "${firmwareVersion}" is not 1 to 64 visible ASCII characters`);
@@ -162,6 +162,7 @@ export function checkOptions(options: AgentOptions): CheckedOptions {
         : wholeNumber(options.rotation.afterDays, 1, 36_500, "rotation.afterDays"),
     keepAliveMs,
     telemetryTopic,
+    channels,
     outbox: options.outbox && checkOutbox(options.outbox),
     firmwareVersion,
     deviceState: options.deviceState,
@@ -215,6 +216,16 @@ export function checkEndpoint({
     }
   }
   return { host: endpoint, port, protocols };
+}
+
+/** What the agent says of itself, beside the product's channels. */
+const ownChannels: readonly string[] = Object.freeze(["gaps", "identity"]);
+
+function checkChannels(channels: ChannelsOptions | undefined): Channels | undefined {
+  if (channels === undefined) return undefined;
+  for (const name of ownChannels)
+    if (Object.hasOwn(channels, name)) fail(`telemetry.channels: "${name}" is the agent's own`);
+  return new Channels(channels);
 }
 
 /** Policies are checked against the partition, when it is opened. */

@@ -69,8 +69,8 @@ export class Ledger {
     return this.#ring.chains.word(lameWord) === 1;
   }
 
-  /** Behind the last entry. */
-  private get end(): number {
+  /** Behind the last entry: another one after each loss, and after each report. */
+  get end(): number {
     return this.#ring.chains.word(endWord);
   }
 

@@ -502,6 +502,11 @@ export class Outbox {
 
   // -- losses --
 
+  /** Another number after each loss, and after each report. */
+  get lossMark(): number {
+    return this.#ledger.end;
+  }
+
   /** What was not reported yet. */
   gaps(): Gap[] {
     return this.#ledger.gaps();

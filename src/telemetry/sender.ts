@@ -6,6 +6,8 @@ import { Drain, type DrainOptions, type Parcel } from "../outbox/drain.js";
 import type { Gap } from "../outbox/ledger.js";
 import { type ClassPolicy, Outbox, priorities } from "../outbox/outbox.js";
 import type { Wiring } from "../wiring.js";
+import type { ChannelMessage, Priority } from "./channel.js";
+import type { Channels } from "./channels.js";
 import {
   encodeReadings,
   encodeSample,
@@ -13,8 +15,6 @@ import {
   type Sample,
   TelemetryQueue,
 } from "./telemetry.js";
-
-export type Priority = keyof typeof priorities;
 
 export interface SendOptions {
   /** 1 is kept until it is acknowledged; 0 goes out as it is when the link is up. Default 1. */
@@ -43,13 +43,17 @@ export class Sender {
   #outbox: Outbox | undefined;
   #drain: Drain | undefined;
   #timer: TimerHandle | undefined;
+  readonly #channels: Channels | undefined;
+  /** For the window that ends first. */
+  #windowTimer: TimerHandle | undefined;
   #isOnline = false;
-  /** Gaps may have to be told. */
-  #isGapDue = false;
+  /** Which losses the cloud has been told of; undefined: none yet on this link. */
+  #toldMark: number | undefined;
 
-  constructor(wiring: Wiring, settings: OutboxSettings | undefined) {
+  constructor(wiring: Wiring, settings: OutboxSettings | undefined, channels?: Channels) {
     this.#wiring = wiring;
     this.#settings = settings;
+    this.#channels = channels;
   }
 
   /** Mounts the outbox; without it telemetry waits in memory, and a fault says why. */
@@ -75,20 +79,62 @@ export class Sender {
   }
 
   /** @throws AgentError "telemetry/limit", "codec/json" or "outbox/record" for what cannot be sent */
-  send(channel: string, readings: Readings, options: SendOptions): void {
+  send(name: string, readings: Readings, options: SendOptions): void {
+    const channel = this.#channels?.get(name);
+    if (channel) {
+      const { clock } = this.#wiring.host;
+      this.#keepAll(channel.add(readings, clock.ticks(), this.#wiring.now));
+      this.#armWindows();
+      return;
+    }
     const { QoS = 1, priority = "telemetry", ageLimitSeconds } = options;
-    const { now } = this.#wiring;
+    const time = this.#wiring.now;
+    const isTimeCertain = time !== undefined;
+    this.#keepAll([
+      { channel: name, readings, QoS, priority, ageLimitSeconds, time, isTimeCertain },
+    ]);
+  }
+
+  /** Ends every window now: before a sleep. */
+  flushWindows(): void {
+    const messages = this.#channels?.flush(this.#wiring.host.clock.ticks(), this.#wiring.now) ?? [];
+    this.#keepAll(messages);
+    this.#armWindows();
+  }
+
+  #armWindows(): void {
+    const { clock, timer } = this.#wiring.host;
+    timer.clear(this.#windowTimer);
+    const dueMs = this.#channels?.due(clock.ticks());
+    const onDue = () => {
+      this.#windowTimer = undefined;
+      this.#wiring.enter(() => {
+        this.#keepAll(this.#channels!.take(clock.ticks(), this.#wiring.now));
+        this.#armWindows();
+      });
+    };
+    this.#windowTimer = dueMs === undefined ? undefined : timer.set(onDue, dueMs);
+  }
+
+  #keepAll(messages: readonly ChannelMessage[]): void {
+    for (const message of messages) this.#keep(message);
+    if (messages.length > 0) this.#wiring.enter(() => this.flush());
+  }
+
+  /** On flash if there is an outbox; QoS 0 goes past it while the link is up. */
+  #keep(message: ChannelMessage): void {
+    const { channel, readings, QoS, priority, ageLimitSeconds, time, isTimeCertain } = message;
     if (!this.#outbox || (QoS === 0 && this.#isOnline)) {
-      this.#queue.push(encodeSample(channel, readings, now, QoS));
-      return this.#wiring.enter(() => this.flush());
+      this.#queue.push(encodeSample(channel, readings, time, QoS));
+      return;
     }
     const record = {
       priority: priorities[priority],
       topic: channel,
       payload: encodeReadings(channel, readings),
-      time: Math.floor(now ?? this.#wiring.timeFloor ?? 0),
-      isTimeCertain: now !== undefined,
-      ...(ageLimitSeconds !== undefined && { ageLimitSeconds }),
+      time: Math.floor(time ?? this.#wiring.timeFloor ?? 0),
+      isTimeCertain,
+      ageLimitSeconds,
     };
     try {
       if (this.#outbox.append(record) === undefined) this.#refuse(channel, priority);
@@ -96,9 +142,8 @@ export class Sender {
       if (!(cause instanceof AgentError) || cause.kind !== "storage") throw cause;
       // Flash that takes nothing any more: the memory is what is left.
       this.#wiring.emit({ type: "fault", error: cause });
-      this.#queue.push(encodeSample(channel, readings, now, QoS));
+      this.#queue.push(encodeSample(channel, readings, time, QoS));
     }
-    this.#wiring.enter(() => this.flush());
   }
 
   #refuse(channel: string, priority: Priority): void {
@@ -114,7 +159,7 @@ export class Sender {
 
   online(): void {
     this.#isOnline = true;
-    this.#isGapDue = true;
+    this.#toldMark = undefined;
     this.#drain?.reset();
   }
 
@@ -140,7 +185,8 @@ export class Sender {
       this.#sendParcel(parcel, this.#drain);
     }
     this.#arm();
-    if (session.hasRoom && this.#isGapDue) this.#tellGaps();
+    if (session.hasRoom && this.#outbox && this.#outbox.lossMark !== this.#toldMark)
+      this.#tellGaps(this.#outbox);
   }
 
   /** The pace may be what keeps the next one. */
@@ -176,19 +222,18 @@ export class Sender {
       payload,
       QoS: 1,
       onAcknowledged: () => {
-        this.#keep(() => drain.acknowledged(parcel));
+        this.#attempt(() => drain.acknowledged(parcel));
         this.#wiring.emit({ type: "telemetry", channel, byteLength, dropped: 0 });
       },
       onRefused: error => {
-        this.#keep(() => drain.rejected(parcel));
-        this.#isGapDue = true;
+        this.#attempt(() => drain.rejected(parcel));
         this.#wiring.emit({ type: "telemetryRefused", channel, error });
       },
     });
   }
 
   /** What flash does not keep is done again with the next link: a double, not a loss. */
-  #keep(work: () => void): void {
+  #attempt(work: () => void): void {
     try {
       work();
     } catch (cause) {
@@ -197,13 +242,17 @@ export class Sender {
     }
   }
 
-  #tellGaps(): void {
-    this.#isGapDue = false;
-    const outbox = this.#outbox;
-    const gaps = outbox?.gaps() ?? [];
-    if (!outbox || gaps.length === 0) return;
+  #tellGaps(outbox: Outbox): void {
+    this.#toldMark = outbox.lossMark;
+    const gaps = outbox.gaps();
+    if (gaps.length === 0) return;
     const generation = outbox.status.generation.toString(16);
-    const done = () => this.#keep(() => void outbox.reported(gaps));
+    const done = () =>
+      this.#attempt(() => {
+        const isNews = outbox.lossMark !== this.#toldMark;
+        outbox.reported(gaps);
+        if (!isNews) this.#toldMark = outbox.lossMark;
+      });
     const refused = (error: AgentError) =>
       this.#wiring.emit({ type: "telemetryRefused", channel: gapChannel, error });
     this.#wiring.publish(gapChannel, { generation, gaps: gaps.map(toJson) }, done, refused);

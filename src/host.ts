@@ -189,24 +189,25 @@ export interface KeyValue {
 
 export interface FlashProvider {
   /**
-   * @param options.path  label of a data partition
+   * @param options.path  label of a data partition, 1 to 16 characters of `[a-z0-9_-]` (the bound of ESP32's partition table)
    * @param options.mode  "r" refuses to write and erase; default "r+"
-   * @throws              when there is no such partition
+   * @throws              when the host has no such partition
    */
   open(options: { readonly path: string; readonly mode?: "r" | "r+" }): Flash;
 }
 
 /**
  * A partition of NOR flash: erasing turns every bit of a block to 1, writing only turns bits to 0. Offsets count from the
- * partition's start and are not checked by every host. What has returned survives a power cut; what was cut off has done any part
- * of its work. `write` and `eraseBlock` block, an erase for some tens of milliseconds, and throw when the medium refuses.
+ * partition's start; what reaches outside throws, and nothing of a read or a write of that kind is done. What has returned survives
+ * a power cut; what was cut off has done any part of its work. `write` and `eraseBlock` block, an erase for some tens of
+ * milliseconds, and throw when the medium refuses.
  */
 export interface Flash {
   status(): FlashStatus;
   /** A number of bytes, or as many as the buffer takes: then @returns how many. */
   read(byteLength: number, byteOffset: number): ArrayBuffer;
   read(buffer: Uint8Array, byteOffset: number): number;
-  /** Offset and length are multiples of `writeAlign`. A bit that is 0 stays 0. */
+  /** Offset and length are multiples of `writeAlign`. A bit that is 0 stays 0: to write a 1 over it throws, and writes nothing. */
   write(bytes: Uint8Array, byteOffset: number): void;
   /** Erases the blocks from `first` up to but not including `end`; one when `end` is absent. */
   eraseBlock(first: number, end?: number): void;

@@ -5,16 +5,19 @@ import type { Host } from "../../src/host.js";
 import { createClock } from "./clock.js";
 import { createCrypto } from "./crypto.js";
 import { dns } from "./dns.js";
+import { createFlash, type Partitions } from "./flash.js";
 import { createKeyValue } from "./key-value.js";
 import { createSystem, toSystemId } from "./system.js";
 import { createTimer } from "./timer.js";
 import { tls } from "./tls.js";
 
 export interface NodeHostOptions {
-  /** Holds what a device holds on flash; made when the first domain is opened. One process at a time. */
+  /** Holds what a device holds on flash; made when something in it is opened. One process at a time. */
   readonly directory: string;
   /** As `System.id`. */
   readonly id: string;
+  /** Of raw flash, by label, each a file in `directory`; default: `outbox`, 64 blocks of 4096 bytes. */
+  readonly partitions?: Partitions;
   /** What `System.restart` does; default ends the process. */
   readonly restart?: () => void;
 }
@@ -28,6 +31,7 @@ export function createHost(options: NodeHostOptions): Host {
     dns,
     tls,
     keyValue: createKeyValue(options.directory),
+    flash: createFlash(options.directory, options.partitions),
   });
 }
 

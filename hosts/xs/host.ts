@@ -5,12 +5,14 @@ import type { Bridge } from "./bridge.js";
 import { createClock } from "./clock.js";
 import { createCrypto } from "./crypto.js";
 import { createDns } from "./dns.js";
+import { createFlash } from "./flash.js";
 import { createKeyValue } from "./key-value.js";
 import { createSystem } from "./system.js";
 import { createTimer } from "./timer.js";
 import { createTls } from "./tls.js";
 
 export function createHost(bridge: Bridge): Host {
+  const flash = createFlash(bridge);
   return Object.freeze({
     clock: createClock(bridge),
     timer: createTimer(bridge),
@@ -19,5 +21,6 @@ export function createHost(bridge: Bridge): Host {
     dns: createDns(bridge),
     tls: createTls(bridge),
     keyValue: createKeyValue(bridge),
+    ...(flash && { flash }),
   });
 }

@@ -5,6 +5,7 @@ import type { Crypto, Host, System } from "../../src/host.js";
 import type { VirtualClock } from "./clock.js";
 import type { Flash } from "./flash.js";
 import type { Network } from "./network.js";
+import type { NorFlash } from "./nor.js";
 import { Power, poweredTimer } from "./power.js";
 import type { Random } from "./random.js";
 
@@ -14,6 +15,8 @@ export interface VirtualHostOptions {
   readonly random: Random;
   readonly network: Network;
   readonly flash: Flash;
+  /** The partition `outbox` of raw flash; a machine without has none. */
+  readonly nor?: NorFlash;
   readonly power?: Power;
   /** Why the machine started; default: it does not tell. */
   readonly resetReason?: System["resetReason"];
@@ -21,7 +24,7 @@ export interface VirtualHostOptions {
 }
 
 export function virtualHost(options: VirtualHostOptions): Host {
-  const { id, clock, random, network, flash, onRestart, resetReason } = options;
+  const { id, clock, random, network, flash, nor, onRestart, resetReason } = options;
   const power = options.power ?? new Power();
   const { socket, resolver } = network.classes(power);
   return {
@@ -32,6 +35,7 @@ export function virtualHost(options: VirtualHostOptions): Host {
     dns: { io: resolver },
     tls: { io: socket },
     keyValue: flash.provider(power),
+    ...(nor && { flash: nor.provider("outbox", power) }),
   };
 }
 

@@ -4,6 +4,7 @@
 import { AgentError } from "../../../src/errors.js";
 import type {
   CurveName,
+  Flash,
   HashName,
   Host,
   KeyValue,
@@ -28,6 +29,7 @@ export class Requests {
   readonly #due = new Set<number>();
   readonly #resolvers = new Map<number, Resolver>();
   readonly #stores = new Map<number, KeyValue>();
+  readonly #partitions = new Map<number, Flash>();
   readonly #sockets: Sockets;
 
   constructor(host: Host, post: (event: Event) => void) {
@@ -96,6 +98,26 @@ export class Requests {
       case "keyValue.close":
         this.#store(id).close();
         return {};
+      case "flash.isThere":
+        return { value: this.#host.flash !== undefined };
+      case "flash.open":
+        return this.#openPartition(id, args[1] as string, args[2] as "r" | "r+");
+      case "flash.status":
+        return { value: this.#partition(id).status() };
+      case "flash.read": {
+        const [, byteLength, byteOffset] = args as [number, number, number];
+        return { bytes: new Uint8Array(this.#partition(id).read(byteLength, byteOffset)) };
+      }
+      case "flash.write":
+        this.#partition(id).write(bytes, args[1] as number);
+        return {};
+      case "flash.eraseBlock":
+        this.#partition(id).eraseBlock(args[1] as number, args[2] as number);
+        return {};
+      case "flash.close":
+        this.#partitions.get(id)?.close();
+        this.#partitions.delete(id);
+        return {};
       default:
         return this.#sockets.perform(operation, args, bytes);
     }
@@ -108,6 +130,8 @@ export class Requests {
     this.#timers.clear();
     this.#resolvers.clear();
     this.#stores.clear();
+    for (const partition of this.#partitions.values()) partition.close();
+    this.#partitions.clear();
     this.#sockets.close();
   }
 
@@ -151,6 +175,19 @@ export class Requests {
   #closeResolver(id: number): Response {
     this.#resolvers.get(id)?.close();
     return { value: this.#resolvers.delete(id) };
+  }
+
+  #openPartition(id: number, path: string, mode: "r" | "r+"): Response {
+    const partition = this.#host.flash?.open({ path, mode });
+    if (partition === undefined) throw new AgentError("storage/write", "flash: there is none");
+    this.#partitions.set(id, partition);
+    return {};
+  }
+
+  #partition(id: number): Flash {
+    const partition = this.#partitions.get(id);
+    if (partition === undefined) throw new AgentError("storage/write", "flash: closed");
+    return partition;
   }
 
   #store(id: number): KeyValue {

@@ -6,8 +6,10 @@ import { MQTTClient } from "../../../src/mqtt/client.js";
 import { fromUtf8 } from "../../../src/util/bytes.js";
 import { cryptoCases } from "../../contract/crypto.js";
 import { dnsCases } from "../../contract/dns.js";
+import { flashCases } from "../../contract/flash.js";
 import { keyValueCases } from "../../contract/key-value.js";
 import { type MqttSubjectData, mqttClientCases } from "../../contract/mqtt-client.js";
+import { outboxCases } from "../../contract/outbox.js";
 import { clockCases, timerCases } from "../../contract/time.js";
 import { type TlsSubject, tlsCases } from "../../contract/tls.js";
 
@@ -30,9 +32,11 @@ bridge.on("start", (_, bytes) => {
   const host = createHost(bridge);
   const verify = (...parts: [Uint8Array, Uint8Array, Uint8Array]) =>
     bridge.request("verify", parts.map(toHex)).value === true;
-  const subject = { ...data, ...host, host, verify };
+  const subject = { ...data, ...host, flash: host.flash!, path: "outbox", host, verify };
   const contracts = {
     "key-value": keyValueCases,
+    flash: flashCases,
+    outbox: outboxCases,
     timer: timerCases,
     clock: clockCases,
     crypto: cryptoCases,

@@ -8,11 +8,19 @@ import { buildEngine } from "../../../hosts/xs/engine/build.js";
 import { type Bundle, bundleModule } from "../../../hosts/xs/engine/bundle.js";
 import { type Device, startDevice } from "../../../hosts/xs/engine/device.js";
 import { Machine } from "../../../hosts/xs/engine/machine.js";
+import { VirtualClock } from "../../../simulator/world/clock.js";
+import { Flash } from "../../../simulator/world/flash.js";
+import { virtualHost } from "../../../simulator/world/host.js";
+import { Network } from "../../../simulator/world/network.js";
+import { NorFlash, type NorOptions } from "../../../simulator/world/nor.js";
+import { Random } from "../../../simulator/world/random.js";
 import type { Host } from "../../../src/host.js";
 import { cryptoCases } from "../../contract/crypto.js";
 import { dnsCases } from "../../contract/dns.js";
+import { flashCases, flashContract } from "../../contract/flash.js";
 import { keyValueCases } from "../../contract/key-value.js";
 import { mqttClientCases } from "../../contract/mqtt-client.js";
+import { outboxCases, outboxContract } from "../../contract/outbox.js";
 import { clockCases, timerCases } from "../../contract/time.js";
 import { tlsCases } from "../../contract/tls.js";
 import { workerOrReport } from "../engine.js";
@@ -24,6 +32,8 @@ const test = anyTest as TestFn;
 const worker = workerOrReport(test, await buildEngine(), 64);
 const contracts = {
   "key-value": keyValueCases,
+  flash: flashCases,
+  outbox: outboxCases,
   timer: timerCases,
   clock: clockCases,
   crypto: cryptoCases,
@@ -41,11 +51,23 @@ test.before(async () => {
 });
 test.after.always(() => Promise.all([server?.close(), broker?.close()]));
 
-/** Runs one case in a machine of its own, on a Node host of its own. @throws what the case reported. */
-async function runInGuest(contract: string, index: number): Promise<void> {
+const nodeHost = () =>
+  createHost({ directory: mkdtempSync(join(tmpdir(), "skerry-xs-")), id: "xs-1" });
+
+/** A machine of the simulator, with raw flash of its own. */
+function virtualMachine(options: NorOptions): Host {
+  const clock = new VirtualClock();
+  const network = new Network(clock, () => {
+    throw new Error("nobody listens");
+  });
+  const random = new Random(1);
+  const nor = new NorFlash(options);
+  return virtualHost({ id: "xs-1", clock, random, network, flash: new Flash(), nor });
+}
+
+/** Runs one case in a machine of its own. @throws what the case reported. */
+async function runInGuest(contract: string, index: number, host: Host): Promise<void> {
   const machine = await Machine.start({ worker: worker! });
-  const directory = mkdtempSync(join(tmpdir(), "skerry-xs-"));
-  const host: Host = createHost({ directory, id: "xs-1" });
   let device: Device | undefined;
   try {
     await new Promise<void>((resolve, reject) => {
@@ -85,11 +107,26 @@ function toJson(value: object): unknown {
   );
 }
 
+const words = { blocks: 12, blockLength: 512, writeAlign: 4 };
+for (const [label, options] of Object.entries({ "": { blocks: 12 }, " in words": words })) {
+  const open = () => ({ flash: virtualMachine(options).flash!, path: "outbox" });
+  flashContract(test, `virtual flash${label}`, open);
+  outboxContract(test, `virtual outbox${label}`, open);
+}
+
 if (worker !== undefined) {
+  for (const [contract, cases] of Object.entries({ flash: flashCases, outbox: outboxCases })) {
+    for (const [index, { title }] of cases.entries()) {
+      test(`xs virtual ${contract} in words: ${title}`, async t => {
+        await runInGuest(contract, index, virtualMachine(words));
+        t.pass();
+      });
+    }
+  }
   for (const [contract, cases] of Object.entries(contracts)) {
     for (const [index, { title }] of cases.entries()) {
       test(`xs ${contract}: ${title}`, async t => {
-        await runInGuest(contract, index);
+        await runInGuest(contract, index, nodeHost());
         t.pass();
       });
     }

@@ -286,6 +286,21 @@ withXS(
 );
 
 withXS(
+  "a guest has the partitions that its owner has, and no flash where there is none",
+  async t => {
+    const manual = manualHost();
+    const value = { code: "storage/write", message: 'flash: there is no partition "nowhere"' };
+    t.deepEqual(await (await probe(t, manual)).after("flash"), [
+      { type: "event", name: "flash", value },
+    ]);
+    const { flash: _, ...host } = manual.host;
+    t.deepEqual(await (await probe(t, { ...manual, host })).after("flash"), [
+      { type: "event", name: "flash", value: "there is none" },
+    ]);
+  },
+);
+
+withXS(
   "the sensor node runs in the engine: it fails to reach a closed port, says so, and stops",
   async t => {
     const authority = await createAuthority("Test root");

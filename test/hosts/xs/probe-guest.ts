@@ -36,5 +36,14 @@ bridge.on("start", () => {
       bridge.event("refused", { isAgentError: error instanceof AgentError, name, code, kind });
     }
   });
+  bridge.on("flash", () => {
+    if (host.flash === undefined) return bridge.event("flash", "there is none");
+    try {
+      host.flash.open({ path: "nowhere" });
+    } catch (error) {
+      const { code, message } = error as AgentError;
+      bridge.event("flash", { code, message });
+    }
+  });
   bridge.on("echo", ([text]) => bridge.event("echo", text));
 });

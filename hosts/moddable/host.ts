@@ -1,10 +1,13 @@
 // This machine as the agent sees it. Not preloaded: it is put together when the firmware starts.
+
+import { openPartition } from "skerry/platform/flash";
 import { prepare } from "skerry/platform/machine";
 import { openDomain } from "skerry/platform/storage";
 import type { Host } from "../../src/host.js";
 import { MonotonicClock } from "./clock.js";
 import { NativeCrypto } from "./crypto.js";
 import { NativeResolver } from "./dns.js";
+import { BoundedFlash } from "./flash.js";
 import { BoundedStorage } from "./key-value.js";
 import { Board } from "./system.js";
 import { NativeTimers } from "./timer.js";
@@ -22,4 +25,5 @@ export const host: Host = {
   dns: { io: NativeResolver },
   tls: { io: TLSSocket },
   keyValue,
+  flash: new BoundedFlash(openPartition, ["outbox"]),
 };

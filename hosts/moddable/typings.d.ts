@@ -237,13 +237,15 @@ declare module "embedded:network/mqtt/client" {
 declare module "embedded:storage/files" {
   interface File {
     read(count: number, position: number): ArrayBuffer;
+    /** @returns bytes read, less than asked for at the file's end */
+    read(into: Uint8Array, position: number): number;
     write(bytes: Uint8Array, position: number): void;
     status(): { readonly size: number };
     flush(): void;
     close(): void;
   }
   const files: {
-    openFile(options: { path: string; mode: "r" | "w" }): File;
+    openFile(options: { path: string; mode: "r" | "r+" | "w" }): File;
     status(path: string): { readonly size: number; isFile(): boolean };
     createDirectory(path: string): boolean;
     delete(path: string): boolean;
@@ -261,4 +263,17 @@ declare module "embedded:storage/key-value" {
   }
   const storage: { open(options: { path: string; format: "buffer" }): Domain };
   export default storage;
+}
+
+declare module "embedded:storage/flash" {
+  interface Partition {
+    status(): { readonly size: number; readonly blocks: number; readonly blockLength: number };
+    /** Neither offsets nor lengths are checked. @returns the buffer's length */
+    read(into: Uint8Array, byteOffset: number): number;
+    write(bytes: Uint8Array, byteOffset: number): void;
+    eraseBlock(first: number, end: number): void;
+    close(): void;
+  }
+  const flash: { open(options: { path: string; mode: "r" | "r+" }): Partition };
+  export default flash;
 }

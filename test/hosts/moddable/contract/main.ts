@@ -10,8 +10,10 @@ import { fromBase64 } from "../../../../src/util/bytes.js";
 import { type ContractCase, same, thrown } from "../../../contract/case.js";
 import { cryptoCases } from "../../../contract/crypto.js";
 import { dnsCases } from "../../../contract/dns.js";
+import { flashCases } from "../../../contract/flash.js";
 import { keyValueCases } from "../../../contract/key-value.js";
 import { type MqttSubject, mqttClientCases } from "../../../contract/mqtt-client.js";
+import { outboxCases } from "../../../contract/outbox.js";
 import { clockCases, timerCases } from "../../../contract/time.js";
 import { tlsCases } from "../../../contract/tls.js";
 import "../../../portable/cases/bytes.js";
@@ -150,6 +152,9 @@ async function all(): Promise<void> {
   await suite("timer", timerCases, () => host);
   await suite("clock", clockCases, () => host);
   await suite("key-value", keyValueCases, freshMedium);
+  const partition = () => ({ flash: host.flash!, path: "outbox" });
+  await suite("flash", flashCases, partition);
+  await suite("outbox", outboxCases, partition);
   await suite("tls", tlsCases, () => ({
     ...server,
     host,

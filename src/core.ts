@@ -53,7 +53,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
     this.#time = new WallTime(options.host.clock, options.builtAt);
     this.#endpoints = new Endpoints(options.endpoint);
     this.#link = new Link(options, this, this.#time, this.#endpoints);
-    this.#sender = new Sender(this, options.outbox, options.channels);
+    this.#sender = new Sender(this, options.channels);
     const { deviceState, firmwareVersion, host } = options;
     if (!deviceState) return;
     this.#deviceState = new DeviceState(deviceState, firmwareVersion, host, this);
@@ -377,7 +377,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
       byte.toString(16).padStart(2, "0"),
     ).join("");
     this.#shadows?.open(this);
-    this.#sender.open();
+    this.#sender.open(this.#options.outbox);
     this.#need()?.event({ type: "begun" });
     this.#isOpen = true;
   }

@@ -21,5 +21,6 @@ export type { Changes, Schema, Setting, Values } from "./shadow/schema.js";
 export type { AgentStatus } from "./status.js";
 export type { ChannelOptions, Priority } from "./telemetry/channel.js";
 export type { ChannelsOptions } from "./telemetry/channels.js";
-export type { OutboxSettings, SendOptions } from "./telemetry/sender.js";
+export type { OutboxSettings } from "./telemetry/outgoing.js";
+export type { SendOptions } from "./telemetry/sender.js";
 export type { CertificateAndKey } from "./trust/credentials.js";

@@ -9,10 +9,11 @@ import { type EnrollingOptions, withDefaults } from "./provisioning/enrolling.js
 import type { DeviceStateOptions } from "./shadow/device-state.js";
 import type { AgentStatus } from "./status.js";
 import { Channels, type ChannelsOptions } from "./telemetry/channels.js";
-import type { OutboxSettings } from "./telemetry/sender.js";
+import type { OutboxSettings } from "./telemetry/outgoing.js";
 import { checkTopicTemplate, type TopicOptions, topicOf } from "./telemetry/topics.js";
 import { anchorsOf, type CertificateAndKey, credentialsOf } from "./trust/credentials.js";
 import { toUtf8 } from "./util/bytes.js";
+import { lean } from "./util/machine.js";
 
 /** Fleet provisioning: with a claim all boards share, or one that an installer's tool was given for some minutes. */
 export interface ClaimIdentity extends EnrollingOptions {
@@ -148,7 +149,7 @@ export function checkOptions(options: AgentOptions): CheckedOptions {
     fail(`firmware.version "${firmwareVersion}" is not 1 to 64 visible ASCII characters`);
   if (mqtt.will) checkOne(topicOf(mqtt.will.topic, "thing"), "mqtt.will.topic");
   checkTexts(mqtt);
-  return {
+  return lean({
     host,
     endpoint,
     builtAt,
@@ -172,7 +173,7 @@ export function checkOptions(options: AgentOptions): CheckedOptions {
     userProperties: mqtt.userProperties,
     will: mqtt.will,
     onStatus: options.onStatus ?? (() => undefined),
-  };
+  });
 }
 
 /** What CONNECT could not carry would be found out with every dial. */

@@ -1,7 +1,7 @@
 // One shadow, as decisions. Level-triggered: a document read on connect says all, a delta is a hint. One request at a time, made
 // when its turn comes: what has changed until then goes along.
 import { AgentError } from "../errors.js";
-import { deepFreeze, type Step } from "../util/machine.js";
+import { deepFreeze, lean, type Step } from "../util/machine.js";
 import {
   bounded,
   type Desired,
@@ -123,15 +123,6 @@ export function startingFrom(values: FlatValues, local: readonly string[] = []):
 export function step(leaves: Leaves, before: ShadowRecord, event: ShadowEvent): Result {
   const { record, effects } = decide(leaves, before, event);
   return { record: lean(record), effects };
-}
-
-/** Without what is undefined or false: on XS each member takes 16 bytes, for as long as the shadow is followed. */
-function lean(record: ShadowRecord): ShadowRecord {
-  const known = record as unknown as Readonly<Record<string, unknown>>;
-  const rest: Record<string, unknown> = {};
-  for (const name of Object.keys(known))
-    if (known[name] !== undefined && known[name] !== false) rest[name] = known[name];
-  return rest as unknown as ShadowRecord;
 }
 
 function decide(leaves: Leaves, record: ShadowRecord, event: ShadowEvent): Result {

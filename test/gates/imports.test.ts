@@ -51,7 +51,7 @@ const layers: Record<string, number> = {
   outbox: 4,
   provisioning: 4,
   shadow: 4,
-  telemetry: 4,
+  telemetry: 5,
 };
 const ground = new Set(["errors", "limits", "host"]);
 

@@ -132,6 +132,8 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
   }
 
   send(channel: string, readings: Readings, options: SendOptions): void {
+    // What is measured before the agent starts is kept like all else.
+    this.#sender.open(this.#options.outbox);
     this.#sender.send(channel, readings, options);
   }
 

@@ -20,7 +20,8 @@ export class Sender {
   readonly #wiring: Wiring;
   readonly #queue = new TelemetryQueue();
   readonly #windows: Windows | undefined;
-  #outgoing: Outgoing | undefined;
+  /** Null when the partition could not be used. */
+  #outgoing: Outgoing | null | undefined;
   #isOnline = false;
 
   constructor(wiring: Wiring, channels: Channels | undefined) {
@@ -28,9 +29,10 @@ export class Sender {
     this.#windows = channels && new Windows(wiring, channels, this);
   }
 
-  /** Mounts the outbox; without it telemetry waits in memory, and a fault says why. */
+  /** Mounts the outbox, once; without it telemetry waits in memory, and a fault says why. */
   open(settings: OutboxSettings | undefined): void {
-    if (!settings || this.#outgoing) return;
+    if (!settings || this.#outgoing !== undefined) return;
+    this.#outgoing = null;
     try {
       this.#outgoing = new Outgoing(this.#wiring, settings);
     } catch (cause) {

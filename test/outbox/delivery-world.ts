@@ -31,9 +31,9 @@ export async function deliveryWorld(blocks = 16, more: Partial<AgentOptions> = {
   const claim = cloud.claim();
   const statuses: AgentStatus[] = [];
   const random = new Random(7);
-  const boot = (power = new Power()): Agent => {
+  const make = (power = new Power()): Agent => {
     const base = virtualHost({ id: "board-1", clock, random, network, flash, power });
-    const agent = new Agent({
+    return new Agent({
       host: { ...base, flash: nor.provider("outbox", power) },
       endpoint: "cloud.test",
       trustAnchors: [claim.trustAnchor],
@@ -42,6 +42,9 @@ export async function deliveryWorld(blocks = 16, more: Partial<AgentOptions> = {
       onStatus: status => statuses.push(status),
       ...more,
     });
+  };
+  const boot = (power = new Power()): Agent => {
+    const agent = make(power);
     agent.start();
     return agent;
   };
@@ -54,6 +57,7 @@ export async function deliveryWorld(blocks = 16, more: Partial<AgentOptions> = {
   return {
     ...world,
     nor,
+    make,
     boot,
     statuses,
     /** What arrived on a channel, messages of several records taken apart. */

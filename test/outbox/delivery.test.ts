@@ -187,6 +187,20 @@ test("a partition that cannot be used is said once; telemetry waits in memory th
   }
 });
 
+test("what was sent before the agent started is kept like all else, and goes first", async t => {
+  const world = await deliveryWorld();
+  const power = new Power();
+  const agent = world.make(power);
+  agent.telemetry.send("climate", { n: 0 });
+  power.cut();
+  const again = world.make();
+  again.telemetry.send("climate", { n: 1 });
+  again.start();
+  await world.clock.run(60_000);
+  t.deepEqual(numbers(world.received("climate")), [0, 1]);
+  t.true(world.received("climate").every(({ id }) => typeof id === "string"));
+});
+
 test("what was sent before a device had its name arrives under it", async t => {
   const world = await deliveryWorld();
   world.network.isUp = false;

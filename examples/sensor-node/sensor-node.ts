@@ -30,7 +30,7 @@ interface Claimed {
   readonly template: string;
 }
 
-/** A thermometer that is never far from 21.5 degrees Celsius, until a board has a real one. */
+/** A room that warms by a tenth of a degree a minute and is aired every hour, until a board has a real thermometer. */
 function readSensor(ticks: number): { temperature: number; humidity: number } {
   const minute = (ticks / 60_000) % 60;
   return { temperature: 21.5 + Math.round(minute) / 10, humidity: 40 };
@@ -56,6 +56,12 @@ export function sensorNode(
     identity: identityOf(config),
     firmware: { version: "1.0.0" },
     deviceState: {},
+    // What is measured waits on flash until the cloud has it; where there is none, in memory.
+    ...(host.flash && { outbox: {} }),
+    telemetry: {
+      // An alert overtakes all else that waits. With `windowSeconds: 60` a minute's readings would be one message.
+      channels: { climate: { thresholds: { temperature: { above: 27, hysteresis: 1 } } } },
+    },
     onStatus,
     ...(config.builtAt === undefined ? {} : { builtAt: config.builtAt }),
     ...(config.keepAliveSeconds === undefined ? {} : { keepAliveSeconds: config.keepAliveSeconds }),

@@ -1,6 +1,8 @@
 // What happens, in lines a person can read: one for each event, with a mark at each milestone.
 import type { AgentStatus } from "../src/index.js";
 import type { CloudEvent } from "./cloud/cloud.js";
+import type { Gap, OutageEvent, OutageFigures } from "./fleet/outage.js";
+import type { Counts } from "./fleet/recorder.js";
 
 export type Mark = "milestone" | "trouble" | "plain";
 
@@ -57,9 +59,15 @@ export function lineOfStatus(status: AgentStatus): Line | undefined {
         `desired ${status.name}${of(status)}: ${[status.verdict, status.reason].filter(Boolean).join(", ")}`,
       );
     case "telemetry":
-      return plain(`telemetry "${status.channel}" acknowledged, ${status.byteLength} bytes`);
+      return plain(
+        `telemetry "${status.channel}" acknowledged, ${status.byteLength} bytes${status.dropped > 0 ? `; ${status.dropped} dropped so far, for want of room` : ""}`,
+      );
     case "telemetryRefused":
-      return trouble(`telemetry "${status.channel}" refused: ${status.error.message}`);
+      return trouble(
+        status.error.code === "outbox/full"
+          ? `telemetry "${status.channel}" is not kept: its share of the flash is full; the cloud will be told`
+          : `telemetry "${status.channel}" refused by the cloud: ${status.error.message}`,
+      );
     case "moved":
       return milestone(`moved to ${status.endpoint}:${status.port}`);
     case "fault":
@@ -119,10 +127,83 @@ export function lineOfCloud(event: CloudEvent): Line | undefined {
         `shadow ${event.name === undefined ? "" : `"${event.name}" `}of ${event.thing} is version ${event.version}: reported ${list(event.reported)}${event.delta ? `, still wanted ${list(event.delta)}` : ""}`,
       );
     case "message":
-      return milestone(
-        `received ${event.topic} ${Buffer.from(event.payload).toString("utf8").slice(0, 200)}`,
-      );
+      return lineOfMessage(event.topic, Buffer.from(event.payload).toString("utf8"));
     case "storeFailed":
       return trouble(event.error.message);
   }
+}
+
+function lineOfMessage(topic: string, payload: string): Line {
+  const gaps = topic.endsWith("/gaps") ? gapsIn(payload) : undefined;
+  if (gaps)
+    return trouble(`received ${topic}: the device reports as not kept: ${describeGaps(gaps)}`);
+  return milestone(`received ${topic} ${payload.slice(0, 200)}`);
+}
+
+/** @returns undefined when it is no report: the device may call a channel of its own what it likes */
+function gapsIn(payload: string): readonly Gap[] | undefined {
+  try {
+    const { gaps } = JSON.parse(payload) as { readonly gaps?: unknown };
+    return Array.isArray(gaps) && gaps.every(isGap) ? gaps : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Later than any date that can be written. */
+const noTime = 8.64e15 + 1;
+
+function isGap(value: unknown): value is Gap {
+  const { class: name, reason, count, from = noTime, to = noTime } = (value ?? {}) as Partial<Gap>;
+  const areTexts = typeof name === "string" && typeof reason === "string";
+  return (
+    areTexts && typeof count === "number" && from >= 0 && to >= 0 && from < noTime && to < noTime
+  );
+}
+
+/** `201 telemetry (full, 00:00:20 to 00:33:40)` */
+function describeGaps(gaps: readonly Gap[]): string {
+  return gaps
+    .map(
+      ({ class: name, reason, count, from, to }) =>
+        `${count} ${name} (${reason}, ${timeOf(from)} to ${timeOf(to)})`,
+    )
+    .join(", ");
+}
+
+function timeOf(epochMs: number): string {
+  return new Date(epochMs).toISOString().slice(11, 19);
+}
+
+/** What happens in virtual time, while the rest goes on in the real one. */
+export function lineOfOutage(event: OutageEvent): Line {
+  switch (event.type) {
+    case "cablePulled":
+      return trouble(`virtual time: the cable is out, for ${event.minutes} minutes`);
+    case "restarted":
+      return plain(
+        `virtual time: starts again in the middle, ${totalOf(event.sent)} messages sent`,
+      );
+    case "reconnected":
+      return plain(`virtual time: the cable is back, ${totalOf(event.sent)} messages sent`);
+    case "gapsTold":
+      return trouble(`virtual time: the device reports as not kept: ${describeGaps(event.gaps)}`);
+    case "drained":
+      return milestone(`virtual time: ${event.seconds} s later all is accounted for`);
+  }
+}
+
+function totalOf({ alert, telemetry, bulk }: Counts): number {
+  return alert + telemetry + bulk;
+}
+
+/** What was sent, and what became of it. */
+export function describeOutage({ classes, gaps }: OutageFigures): string {
+  const all = Object.values(classes);
+  const sum = (name: "sent" | "received" | "told" | "doubles") =>
+    all.reduce((total, figures) => total + figures[name], 0);
+  const told = gaps.map(({ class: name, reason, count }) => ` + ${count} ${name} told (${reason})`);
+  const sign = sum("received") + sum("told") === sum("sent") ? "=" : "≠";
+  const order = all.every(({ isInOrder }) => isInOrder) ? "in order" : "NOT in order";
+  return `${sum("sent")} sent ${sign} ${sum("received")} received${told.join("")}; ${sum("doubles")} doubles, each class ${order}`;
 }

@@ -5,8 +5,9 @@ import { join } from "node:path";
 import type { AgentStatus } from "../src/index.js";
 import { Cloud, type CloudEvent } from "./cloud/cloud.js";
 import { type Engine, startDevice, type VirtualDevice } from "./fleet/device.js";
+import { isComplete, type OutageEvent, type OutageFigures, outage } from "./fleet/outage.js";
 import type { Line } from "./narrator.js";
-import { lineOfCloud, lineOfStatus } from "./narrator.js";
+import { describeOutage, lineOfCloud, lineOfOutage, lineOfStatus } from "./narrator.js";
 
 export interface TourStep {
   readonly step: string;
@@ -123,6 +124,12 @@ class Stage {
         this.#cloudHas(event => event.type === "clientConnected" && event.certificate === "device"),
       "same identity, led=red, telemetry flows",
     );
+    await this.#outage("an hour offline, restarted", false, isComplete);
+    await this.#outage(
+      "the same on too little flash",
+      true,
+      figures => isComplete(figures) && figures.gaps.length > 0,
+    );
     await this.#step(
       "clean stop",
       () => {
@@ -227,6 +234,30 @@ class Stage {
       ? `the device crashed: ${this.#crash.message}`
       : `not seen within ${stepMs} ms`;
     this.steps.push({ step, result: ok ? result : failure, ok, ms });
+  }
+
+  /** An hour of virtual time, in a world of its own: the device of the other steps goes on meanwhile. */
+  async #outage(
+    step: string,
+    isTight: boolean,
+    isAsItShouldBe: (figures: OutageFigures) => boolean,
+  ): Promise<void> {
+    if (this.steps.some(({ ok }) => !ok)) return;
+    const startedAt = performance.now();
+    const add = (ok: boolean, result: string) => {
+      const ms = Math.round(performance.now() - startedAt);
+      this.steps.push({ step, result, ok, ms });
+    };
+    try {
+      const onEvent = (event: OutageEvent) => {
+        const isCloud = event.type === "gapsTold" || event.type === "drained";
+        this.#say(isCloud ? "cloud" : "device", lineOfOutage(event));
+      };
+      const figures = await outage({ engine: this.#engine, isTight, onEvent });
+      add(isAsItShouldBe(figures), [describeOutage(figures), ...figures.faults].join("; "));
+    } catch (error) {
+      add(false, (error as Error).message);
+    }
   }
 
   async #until(isSeen: () => boolean, endAt: number): Promise<boolean> {

@@ -9,12 +9,15 @@ import { VirtualClock } from "../simulator/world/clock.js";
 import { Flash } from "../simulator/world/flash.js";
 import { virtualHost } from "../simulator/world/host.js";
 import { Network } from "../simulator/world/network.js";
+import { NorFlash } from "../simulator/world/nor.js";
 import { Power } from "../simulator/world/power.js";
 import { Random } from "../simulator/world/random.js";
 import { obliging, type Script, ScriptedBroker } from "../simulator/world/scripted-broker.js";
 import { CredentialStore } from "../src/provisioning/credentials.js";
+import { outboxCost } from "./outbox-xs.js";
 import { pathPeak } from "./path.js";
 import { shadowCost } from "./shadow.js";
+import { telemetryCost } from "./telemetry.js";
 
 export interface Row {
   readonly what: string;
@@ -84,13 +87,19 @@ interface Online {
   send(name: string, ms: number): Promise<number>;
 }
 
-async function bringOnline(worker: string, config: object, flash: Flash): Promise<Online> {
+async function bringOnline(
+  worker: string,
+  config: object,
+  flash: Flash,
+  nor?: NorFlash,
+): Promise<Online> {
   const machine = await Machine.start({ worker });
   let started: Device | undefined;
   const clock = new VirtualClock({ idle: () => started?.idle() ?? Promise.resolve() });
   const broker = new ScriptedBroker(cloud());
   const network = new Network(clock, broker.accept);
-  const host = virtualHost({ id: "board-1", clock, random: new Random(1), network, flash });
+  const random = new Random(1);
+  const host = virtualHost({ id: "board-1", clock, random, network, flash, ...(nor && { nor }) });
   const faults: unknown[] = [];
   const empty = await machine.memory();
   const device = await startDevice({
@@ -127,19 +136,33 @@ function provisionedFlash(): Flash {
   return flash;
 }
 
-async function provisionedRam(worker: string): Promise<number> {
+function provisionedRam(worker: string): Promise<number> {
   const { certificate, key } = options.identity;
   const identity = { template: "sensor-node", claim: { certificate, key }, parameters: {} };
-  const { device, machine, memory, broker, faults } = await bringOnline(
-    worker,
-    { ...options, identity },
-    provisionedFlash(),
-  );
+  return idleRam("provisioned", worker, { ...options, identity }, provisionedFlash());
+}
+
+/** The same with raw flash of 1 MB, by way of which the sample went. */
+async function outboxRam(worker: string): Promise<number> {
+  const nor = new NorFlash();
+  const bytes = await idleRam("outbox", worker, { ...options, outbox: {} }, new Flash(), nor);
+  if (nor.counts.programmed === 0) throw new Error("budget: the sample did not go by way of flash");
+  return bytes;
+}
+
+async function idleRam(
+  what: string,
+  worker: string,
+  config: object,
+  flash: Flash,
+  nor?: NorFlash,
+): Promise<number> {
+  const run = await bringOnline(worker, config, flash, nor);
+  const { device, machine, memory, broker, faults } = run;
   await device.close();
   await machine.close();
   const samples = broker.all("publish").filter(({ topic }) => topic === "dt/node-1/climate").length;
-  if (samples !== 1 || faults.length > 0)
-    throw new Error(`budget: ${samples} samples, provisioned`);
+  if (samples !== 1 || faults.length > 0) throw new Error(`budget: ${samples} samples, ${what}`);
   return ramOf(memory.online, memory.loaded);
 }
 
@@ -167,6 +190,8 @@ export async function measure(): Promise<Measured> {
     checkSeen(broker, faults);
     const { bytes } = await bundleModule(core);
     const shadow = await shadowCost(worker, options);
+    const outbox = await outboxCost(worker);
+    const telemetry = await telemetryCost(worker);
     return {
       ok: true,
       rows: [
@@ -188,12 +213,43 @@ export async function measure(): Promise<Measured> {
           goal: 12_288,
         },
         {
+          what: "RAM, online and idle, with an identity that was given and an outbox of 1 MB: slots + chunks",
+          value: await outboxRam(worker),
+          unit: "bytes",
+        },
+        {
+          what: "RAM, of that the log on flash itself, at rest",
+          value: outbox.atRest,
+          unit: "bytes",
+          goal: 1024,
+        },
+        {
+          what: "RAM, a telemetry channel with a threshold, three readings in its open window",
+          value: Math.round(telemetry.channelRam + telemetry.windowRam),
+          unit: "bytes",
+        },
+        {
           what: "RAM, server's leaf and intermediate to an anchor: peak, arithmetic apart",
           value: await pathPeak(worker),
           unit: "bytes",
           goal: 12_288,
         },
         { what: "QoS 1 publish to PUBACK", value: publishCost, unit: "computrons" },
+        {
+          what: "a record of 64 bytes to flash",
+          value: Math.round(outbox.append),
+          unit: "computrons",
+        },
+        {
+          what: "a record of 64 bytes read from flash, and noted as delivered",
+          value: Math.round(outbox.drain),
+          unit: "computrons",
+        },
+        {
+          what: "three readings into a window, one of them with a threshold",
+          value: Math.round(telemetry.addComputrons),
+          unit: "computrons",
+        },
         {
           what: "delta of two settings: parse, apply, save, report, acknowledge",
           value: deltaCost,

@@ -1,7 +1,8 @@
 // What happens, in lines a person can read: one for each event, with a mark at each milestone.
+import * as v from "valibot";
 import type { AgentStatus } from "../src/index.js";
 import type { CloudEvent } from "./cloud/cloud.js";
-import type { Gap, OutageEvent, OutageFigures } from "./fleet/outage.js";
+import type { OutageEvent, OutageFigures } from "./fleet/outage.js";
 import type { Counts } from "./fleet/recorder.js";
 
 export type Mark = "milestone" | "trouble" | "plain";
@@ -66,7 +67,7 @@ export function lineOfStatus(status: AgentStatus): Line | undefined {
       return trouble(
         status.error.code === "outbox/full"
           ? `telemetry "${status.channel}" is not kept: its share of the flash is full; the cloud will be told`
-          : `telemetry "${status.channel}" refused by the cloud: ${status.error.message}`,
+          : `telemetry "${status.channel}" refused: ${status.error.message}`,
       );
     case "moved":
       return milestone(`moved to ${status.endpoint}:${status.port}`);
@@ -134,45 +135,60 @@ export function lineOfCloud(event: CloudEvent): Line | undefined {
 }
 
 function lineOfMessage(topic: string, payload: string): Line {
-  const gaps = topic.endsWith("/gaps") ? gapsIn(payload) : undefined;
-  if (gaps)
-    return trouble(`received ${topic}: the device reports as not kept: ${describeGaps(gaps)}`);
+  const message = parsed(payload);
+  if (v.is(gapReport, message)) {
+    return trouble(
+      `received ${topic}: the device reports as not kept: ${describeGaps(message.gaps)}`,
+    );
+  }
+  if (v.is(alert, message)) {
+    const { alert: name, value, side, threshold } = message;
+    return message.state === "raised"
+      ? trouble(`received ${topic}: alert: ${name} ${value} is ${side} ${threshold}`)
+      : milestone(`received ${topic}: alert is over: ${name} ${value}`);
+  }
   return milestone(`received ${topic} ${payload.slice(0, 200)}`);
 }
 
-/** @returns undefined when it is no report: the device may call a channel of its own what it likes */
-function gapsIn(payload: string): readonly Gap[] | undefined {
+function parsed(payload: string): unknown {
   try {
-    const { gaps } = JSON.parse(payload) as { readonly gaps?: unknown };
-    return Array.isArray(gaps) && gaps.every(isGap) ? gaps : undefined;
+    return JSON.parse(payload);
   } catch {
     return undefined;
   }
 }
 
-/** Later than any date that can be written. */
-const noTime = 8.64e15 + 1;
+const word = v.pipe(v.string(), v.maxLength(64));
+const epochMs = v.pipe(v.number(), v.minValue(0), v.maxValue(8.64e15));
+/** What the agent sends on its channel `gaps`. */
+const gapReport = v.object({
+  gaps: v.pipe(
+    v.array(v.object({ class: word, reason: word, count: v.number(), from: epochMs, to: epochMs })),
+    v.minLength(1),
+    v.maxLength(20),
+  ),
+});
+/** What a threshold sends. */
+const alert = v.object({
+  alert: word,
+  state: v.picklist(["raised", "cleared"]),
+  side: word,
+  threshold: v.number(),
+  value: v.number(),
+});
 
-function isGap(value: unknown): value is Gap {
-  const { class: name, reason, count, from = noTime, to = noTime } = (value ?? {}) as Partial<Gap>;
-  const areTexts = typeof name === "string" && typeof reason === "string";
-  return (
-    areTexts && typeof count === "number" && from >= 0 && to >= 0 && from < noTime && to < noTime
-  );
-}
-
-/** `201 telemetry (full, 00:00:20 to 00:33:40)` */
-function describeGaps(gaps: readonly Gap[]): string {
+/** `201 telemetry (full, 01-01 00:00:20 to 01-01 00:33:40)` */
+function describeGaps(gaps: v.InferOutput<typeof gapReport>["gaps"]): string {
   return gaps
     .map(
-      ({ class: name, reason, count, from, to }) =>
-        `${count} ${name} (${reason}, ${timeOf(from)} to ${timeOf(to)})`,
+      gap =>
+        `${gap.count} ${gap.class} (${gap.reason}, ${momentOf(gap.from)} to ${momentOf(gap.to)})`,
     )
     .join(", ");
 }
 
-function timeOf(epochMs: number): string {
-  return new Date(epochMs).toISOString().slice(11, 19);
+function momentOf(epochMs: number): string {
+  return new Date(epochMs).toISOString().slice(-19, -5).replace("T", " ");
 }
 
 /** What happens in virtual time, while the rest goes on in the real one. */
@@ -187,7 +203,9 @@ export function lineOfOutage(event: OutageEvent): Line {
     case "reconnected":
       return plain(`virtual time: the cable is back, ${totalOf(event.sent)} messages sent`);
     case "gapsTold":
-      return trouble(`virtual time: the device reports as not kept: ${describeGaps(event.gaps)}`);
+      return trouble(
+        `virtual time: the device reports as not kept: ${describeGaps([...event.gaps])}`,
+      );
     case "drained":
       return milestone(`virtual time: ${event.seconds} s later all is accounted for`);
   }

@@ -207,7 +207,9 @@ export function lineOfOutage(event: OutageEvent): Line {
         `virtual time: the device reports as not kept: ${describeGaps([...event.gaps])}`,
       );
     case "drained":
-      return milestone(`virtual time: ${event.seconds} s later all is accounted for`);
+      return event.isComplete
+        ? milestone(`virtual time: ${event.seconds} s later all is accounted for`)
+        : trouble(`virtual time: ${event.seconds} s later something is missing`);
   }
 }
 

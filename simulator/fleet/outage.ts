@@ -25,7 +25,7 @@ export type OutageEvent =
   | { readonly type: "reconnected"; readonly sent: Counts }
   | { readonly type: "gapsTold"; readonly gaps: readonly Gap[] }
   /** Nothing is missing any more, or an hour was waited in vain. */
-  | { readonly type: "drained"; readonly seconds: number; readonly figures: OutageFigures };
+  | { readonly type: "drained"; readonly seconds: number; readonly isComplete: boolean };
 
 /** A line of the report that the cloud received of what could not be kept. */
 export interface Gap {
@@ -83,71 +83,112 @@ interface LifeEvents {
 
 /** @throws Error when the XS engine is asked for and cannot be built, or what ended its program */
 export async function outage(options: OutageOptions): Promise<OutageFigures> {
-  const random = new Random(1);
-  const tell = (event: OutageEvent) => options.onEvent?.(event);
-  const record = new CloudRecord(gaps => tell({ type: "gapsTold", gaps }));
-  let life: Life | undefined;
-  let cloud: Cloud | undefined;
-  const clock = new VirtualClock({
-    idle: async () => {
-      await cloud?.idle();
-      await life?.idle();
-    },
-  });
-  cloud = await Cloud.open({
-    allow: [serialNumber],
-    clock,
-    timer: clock,
-    random: length => random.bytes(length),
-    onEvent: event => record.hear(event),
-  });
-  const opened = cloud;
-  const network = new Network(clock, (link, peer) => opened.accept(link, peer));
-  const flash = new Flash();
-  const nor = new NorFlash({ blocks: options.isTight ? 9 : 64 });
-  const { certificate, key, trustAnchor } = opened.claim();
-  let sent = nothing;
-  const faults: string[] = [];
-  const powerOn = async () => {
+  const world = new OutageWorld(options);
+  try {
+    await world.open();
+    await world.play();
+    return world.figures;
+  } finally {
+    await world.close();
+  }
+}
+
+/** A cloud, a network, a device with its flash, in time of their own. */
+class OutageWorld {
+  readonly #options: OutageOptions;
+  readonly #random = new Random(1);
+  readonly #flash = new Flash();
+  readonly #nor: NorFlash;
+  readonly #clock: VirtualClock;
+  readonly #network: Network;
+  readonly #record: CloudRecord;
+  readonly #faults: string[] = [];
+  #cloud: Cloud | undefined;
+  #life: Life | undefined;
+  #sent = nothing;
+
+  constructor(options: OutageOptions) {
+    this.#options = options;
+    this.#nor = new NorFlash({ blocks: options.isTight ? 9 : 64 });
+    this.#clock = new VirtualClock({
+      idle: async () => {
+        await this.#cloud?.idle();
+        await this.#life?.idle();
+      },
+    });
+    this.#network = new Network(this.#clock, (link, peer) => this.#cloud!.accept(link, peer));
+    this.#record = new CloudRecord(gaps => this.#tell({ type: "gapsTold", gaps }));
+  }
+
+  get figures(): OutageFigures {
+    return { ...this.#record.against(this.#sent), faults: this.#faults };
+  }
+
+  async open(): Promise<void> {
+    this.#cloud = await Cloud.open({
+      allow: [serialNumber],
+      clock: this.#clock,
+      timer: this.#clock,
+      random: length => this.#random.bytes(length),
+      onEvent: event => this.#record.hear(event),
+    });
+  }
+
+  async play(): Promise<void> {
+    await this.#powerOn();
+    await this.#clock.run(20_000);
+    this.#tell({ type: "cablePulled", minutes: (2 * halfHourMs) / 60_000 });
+    this.#network.isUp = false;
+    await this.#clock.run(halfHourMs);
+    await this.#life!.off();
+    this.#tell({ type: "restarted", sent: this.#sent });
+    await this.#powerOn();
+    await this.#clock.run(halfHourMs);
+    this.#tell({ type: "reconnected", sent: this.#sent });
+    this.#network.isUp = true;
+    const reconnectedAt = this.#clock.ticks();
+    await this.#clock.runUntil(() => this.#record.accountsFor(this.#sent), 2 * halfHourMs);
+    const seconds = Math.round((this.#clock.ticks() - reconnectedAt) / 1000);
+    this.#tell({ type: "drained", seconds, isComplete: isComplete(this.figures) });
+  }
+
+  async close(): Promise<void> {
+    await this.#life?.off();
+    await this.#cloud?.close();
+  }
+
+  async #powerOn(): Promise<void> {
     const power = new Power();
-    const host = virtualHost({ id: serialNumber, clock, random, network, flash, nor, power });
+    const host = virtualHost({
+      id: serialNumber,
+      clock: this.#clock,
+      random: this.#random,
+      network: this.#network,
+      flash: this.#flash,
+      nor: this.#nor,
+      power,
+    });
+    const { certificate, key, trustAnchor } = this.#cloud!.claim();
     const config: RecorderConfig = {
       endpoint: "cloud.test",
       trustAnchors: [trustAnchor],
       claim: { certificate, key },
       serialNumber,
-      outbox: options.isTight ? tight : {},
-      sent,
+      outbox: this.#options.isTight ? tight : {},
+      sent: this.#sent,
     };
-    const events: LifeEvents = {
-      onStatus: status => status.type === "fault" && faults.push(status.error.message),
-      onSent: counts => {
-        sent = { ...counts };
+    this.#life = await lives[this.#options.engine](host, power, config, {
+      onStatus: status => {
+        if (status.type === "fault") this.#faults.push(status.error.message);
       },
-    };
-    life = await lives[options.engine](host, power, config, events);
-  };
-  const figures = (): OutageFigures => ({ ...record.against(sent), faults });
-  try {
-    await powerOn();
-    await clock.run(20_000);
-    tell({ type: "cablePulled", minutes: (2 * halfHourMs) / 60_000 });
-    network.isUp = false;
-    await clock.run(halfHourMs);
-    await life!.off();
-    tell({ type: "restarted", sent });
-    await powerOn();
-    await clock.run(halfHourMs);
-    tell({ type: "reconnected", sent });
-    network.isUp = true;
-    const reconnectedAt = clock.ticks();
-    await clock.runUntil(() => record.accountsFor(sent), 2 * halfHourMs);
-    const seconds = Math.round((clock.ticks() - reconnectedAt) / 1000);
-    tell({ type: "drained", seconds, figures: figures() });
-    return figures();
-  } finally {
-    await life?.off();
-    await opened.close();
+      onSent: sent => {
+        this.#sent = { ...sent };
+      },
+    });
+  }
+
+  #tell(event: OutageEvent): void {
+    this.#options.onEvent?.(event);
   }
 }
 
@@ -261,6 +302,9 @@ async function onXs(
       else if (event.name === "status") onStatus(event.value as AgentStatus);
       else if (event.name === "sent") onSent(event.value as Counts);
     },
+  }).catch(async (error: unknown) => {
+    await machine.close();
+    throw error;
   });
   return {
     idle: async () => {

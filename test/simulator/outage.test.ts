@@ -1,7 +1,12 @@
 // The tour's outage, its figures: an hour without a cable, a restart in the middle, on every engine.
 import anyTest, { type TestFn } from "ava";
 import type { Engine } from "../../simulator/fleet/device.js";
-import { isComplete, type OutageEvent, outage } from "../../simulator/fleet/outage.js";
+import {
+  isComplete,
+  type OutageEvent,
+  type OutageFigures,
+  outage,
+} from "../../simulator/fleet/outage.js";
 import { buildForTests, workerOrReport } from "../hosts/engine.js";
 
 const test = anyTest as TestFn;
@@ -34,3 +39,19 @@ for (const engine of engines) {
     for (const { from, to } of figures.gaps) t.true(from < to);
   });
 }
+
+const whole = { sent: 2, received: 2, doubles: 0, isInOrder: true, told: 0 };
+const figuresWith = (telemetry: object, faults: string[] = []): OutageFigures => ({
+  classes: { alert: whole, telemetry: { ...whole, ...telemetry }, bulk: whole },
+  gaps: [],
+  faults,
+});
+
+test("a record is not complete with a loss, a double, another order, a fault or nothing in it", t => {
+  t.true(isComplete(figuresWith({})));
+  t.true(isComplete(figuresWith({ received: 1, told: 1 })));
+  for (const wrong of [{ received: 1 }, { told: 1 }, { doubles: 1 }, { isInOrder: false }])
+    t.false(isComplete(figuresWith(wrong)), JSON.stringify(wrong));
+  t.false(isComplete(figuresWith({ sent: 0, received: 0 })));
+  t.false(isComplete(figuresWith({}, ["fault"])));
+});

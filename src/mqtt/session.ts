@@ -19,8 +19,8 @@ export interface Message {
   readonly keep?: boolean;
   /** PUBACK has arrived; never called for QoS 0. */
   readonly onAcknowledged?: () => void;
-  /** The broker refused this message, or would: it is forgotten. */
-  readonly onRefused?: (error: AgentError) => void;
+  /** The broker refused this message with a reason of PUBACK, or would, and then there is none: it is forgotten. */
+  readonly onRefused?: (error: AgentError, reasonCode?: number) => void;
 }
 
 export interface SessionHandlers {
@@ -255,7 +255,7 @@ export class Session {
     this.#inFlight.delete(id);
     const { message } = entry;
     if (reasonCode < 0x80) message.onAcknowledged?.();
-    else refuse(message, `PUBACK ${describeReason(reasonCode)}`);
+    else refuse(message, `PUBACK ${describeReason(reasonCode)}`, reasonCode);
     this.#flush();
     if (this.hasRoom) this.#handlers.onRoom();
   }
@@ -505,8 +505,9 @@ export class Session {
   }
 }
 
-function refuse(message: Message, reason: string): void {
-  message.onRefused?.(new AgentError("mqtt/publish", `PUBLISH ${message.topic}: ${reason}`));
+function refuse(message: Message, reason: string, reasonCode?: number): void {
+  const error = new AgentError("mqtt/publish", `PUBLISH ${message.topic}: ${reason}`);
+  message.onRefused?.(error, reasonCode);
 }
 
 function startIncoming(info: ReadableInfo): Incoming {

@@ -69,8 +69,12 @@ export class Ledger {
     return this.#ring.chains.word(lameWord) === 1;
   }
 
-  /** Behind the last entry: another one after each loss, and after each report. */
-  get end(): number {
+  /** Another number after each loss, and after each report. */
+  get mark(): number {
+    return this.#ring.chains.last(ledgerChain) * 0x10000 + this.end;
+  }
+
+  private get end(): number {
     return this.#ring.chains.word(endWord);
   }
 
@@ -104,23 +108,44 @@ export class Ledger {
 
   /** Everything that was not reported yet. */
   gaps(): Gap[] {
+    return this.read().gaps;
+  }
+
+  /** How many reports have arrived: names the one to come, which holds more and more until it does. */
+  get reports(): number {
+    return this.read().reports;
+  }
+
+  private read(): { readonly gaps: Gap[]; readonly reports: number } {
     const { chains, medium } = this.#ring;
     const totals: Gap[] = [];
-    if (chains.count(ledgerChain) === 0) return totals;
+    let reports = 0;
+    if (chains.count(ledgerChain) === 0) return { gaps: totals, reports };
     const sector = this.#ring.sector(chains.last(ledgerChain));
     let at = headerBytes;
     for (;;) {
       const { bytes, end } = sector.next(at, Math.min(this.end, medium.blockLength));
-      if (bytes === undefined) return totals.filter(({ count }) => count > 0);
+      if (bytes === undefined) return { gaps: totals.filter(({ count }) => count > 0), reports };
+      if (readUint32(bytes, headBytes) === 0)
+        reports = Math.max(reports, readUint32(bytes, headBytes + grain));
       for (let place = headBytes + targetBytes; place < bytes.length; place += gapBytes)
         add(totals, gapAt(bytes, place));
       at = end;
     }
   }
 
-  /** @param gaps counts below zero take back what was reported. @returns whether they stand there now */
+  /** @returns whether they stand there now */
   enter(gaps: readonly Gap[], target?: Target): boolean {
-    const payload = encode(gaps, target);
+    return this.put(encode(gaps, target));
+  }
+
+  /** Takes back what has arrived. @returns whether that stands there now */
+  reported(gaps: readonly Gap[]): boolean {
+    const taken = gaps.map(gap => ({ ...gap, count: -gap.count }));
+    return this.put(encode(taken, undefined, this.reports + 1));
+  }
+
+  private put(payload: Uint8Array): boolean {
     for (let tries = 0; tries < 3; tries++) {
       const sector = this.roomFor(headBytes + payload.length);
       if (sector === undefined) break;
@@ -142,11 +167,11 @@ export class Ledger {
     const { chains, medium } = this.#ring;
     if (chains.count(ledgerChain) > 0 && this.end + align(size) <= medium.blockLength)
       return this.#ring.sector(chains.last(ledgerChain));
-    const totals = this.gaps();
+    const { gaps, reports } = this.read();
     const sector = this.#ring.open(ledgerChain, 0, noLimit, 0);
     if (sector === undefined) return undefined;
     this.end = headerBytes;
-    if (!this.write(sector, encode(totals, undefined))) {
+    if (!this.write(sector, encode(gaps, undefined, reports))) {
       this.#ring.abandon(ledgerChain);
       return undefined;
     }
@@ -175,10 +200,11 @@ function add(totals: Gap[], gap: Gap): void {
   }
 }
 
-function encode(gaps: readonly Gap[], target: Target | undefined): Uint8Array {
+/** @param reports how many have arrived, in an entry without a target */
+function encode(gaps: readonly Gap[], target: Target | undefined, reports = 0): Uint8Array {
   const bytes = new Uint8Array(targetBytes + gaps.length * gapBytes);
   writeUint32(bytes, 0, target?.sequence ?? 0);
-  writeUint32(bytes, grain, (target?.first ?? 0) | ((target?.last ?? 0) << 16));
+  writeUint32(bytes, grain, target ? target.first | (target.last << 16) : reports);
   gaps.forEach(({ priority, reason, count, from, to }, index) => {
     const at = targetBytes + index * gapBytes;
     bytes[at] = priority;

@@ -135,6 +135,11 @@ export class Outbox {
     if (target !== undefined) this.complete(target, sequences.indexOf(target.sequence));
   }
 
+  /** Of the partition's life: tells its ids from those of another. */
+  get generation(): number {
+    return this.#ring.generation;
+  }
+
   get status(): OutboxStatus {
     const { available, chains, generation, medium, sequence } = this.#ring;
     return {
@@ -178,7 +183,10 @@ export class Outbox {
         sector = this.open(priority, time);
         place = 0;
       }
-      if (sector === undefined) return this.refuse(priority, time);
+      if (sector === undefined) {
+        if (this.isWornOut) break;
+        return this.refuse(priority, time);
+      }
       if (place === 0) place = this.putTopic(sector, topic, hash);
       const at = this.mark(priority, end);
       if (
@@ -192,7 +200,7 @@ export class Outbox {
       sector.markAccounted(at);
       this.setMark(priority, end, this.#ring.medium.blockLength);
     }
-    throw new AgentError("outbox/flash", `outbox: ${writeTries} sectors did not take a record`);
+    throw new AgentError("outbox/flash", "outbox: no sector takes a record any more");
   }
 
   private refuse(priority: number, time: number): undefined {
@@ -287,9 +295,16 @@ export class Outbox {
         return sector;
       }
       const victim = this.victimFor(priority);
-      if (victim === undefined) return undefined;
+      // What a worn partition still holds is worth more than another block that refuses.
+      if (victim === undefined || this.isWornOut) return undefined;
       this.evict(victim);
     }
+  }
+
+  /** Half of the blocks refuse to be erased or written. */
+  private get isWornOut(): boolean {
+    const { chains, medium } = this.#ring;
+    return 2 * chains.count(badChain) >= medium.blocks;
   }
 
   /** A class whose oldest sector goes: less important ones first. No class loses its newest. */
@@ -301,7 +316,7 @@ export class Outbox {
       : undefined;
   }
 
-  /** Drops a class's oldest sector: what is left in it stands in the ledger first. */
+  /** Drops a class's oldest sector: what is left in it stands in the ledger first. @throws AgentError "outbox/flash" when it cannot */
   private evict(priority: number): void {
     const sector = this.#ring.sector(this.#ring.chains.first(priority));
     const { blockLength } = this.#ring.medium;
@@ -316,7 +331,8 @@ export class Outbox {
     }
     if (lost !== undefined) gaps.push(lost);
     const { sequence } = sector;
-    if (gaps.length > 0) this.#ledger.enter(gaps, { sequence, first: 0, last: wholeSector });
+    if (gaps.length > 0 && !this.#ledger.enter(gaps, { sequence, first: 0, last: wholeSector }))
+      throw new AgentError("outbox/flash", "outbox: what would be lost cannot be told");
     this.release(priority);
   }
 
@@ -504,7 +520,12 @@ export class Outbox {
 
   /** Another number after each loss, and after each report. */
   get lossMark(): number {
-    return this.#ledger.end;
+    return this.#ledger.mark;
+  }
+
+  /** How many reports have arrived; one that did not, and the one that follows it, have the same number. */
+  get reports(): number {
+    return this.#ledger.reports;
   }
 
   /** What was not reported yet. */
@@ -514,9 +535,7 @@ export class Outbox {
 
   /** These have reached the cloud. @returns whether that is noted; if not, they will be told again */
   reported(gaps: readonly Gap[]): boolean {
-    return (
-      gaps.length === 0 || this.#ledger.enter(gaps.map(gap => ({ ...gap, count: -gap.count })))
-    );
+    return gaps.length === 0 || this.#ledger.reported(gaps);
   }
 
   private accountFor(sector: Sector, { damagedAt }: Found): void {

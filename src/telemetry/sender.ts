@@ -23,6 +23,8 @@ export class Sender {
   /** Null when the partition could not be used. */
   #outgoing: Outgoing | null | undefined;
   #isOnline = false;
+  /** Flash takes nothing any more: said, and not again before it took something. */
+  #isLame = false;
 
   constructor(wiring: Wiring, channels: Channels | undefined) {
     this.#wiring = wiring;
@@ -49,7 +51,8 @@ export class Sender {
     const { QoS = 1, priority = "telemetry", ageLimitSeconds } = options;
     const time = this.#wiring.now;
     const isTimeCertain = time !== undefined;
-    this.keepAll([{ channel, readings, QoS, priority, ageLimitSeconds, time, isTimeCertain }]);
+    const message = { channel, readings, QoS, priority, ageLimitSeconds, time, isTimeCertain };
+    this.keepAll([message], readings);
   }
 
   /** Ends every window now: before a sleep. */
@@ -57,9 +60,24 @@ export class Sender {
     this.#windows?.flush();
   }
 
-  keepAll(messages: readonly ChannelMessage[]): void {
-    for (const message of messages) this.#keep(message);
+  /**
+   * @param own  readings of the call that brought all this about: an exception is for them only, of earlier ones a status tells
+   * @throws     as `send`
+   */
+  keepAll(messages: readonly ChannelMessage[], own?: Readings): void {
+    let fault: unknown;
+    for (const message of messages) {
+      try {
+        this.#keep(message);
+      } catch (cause) {
+        const isOwn = message.readings === own || !(cause instanceof AgentError);
+        if (isOwn) fault ??= cause;
+        else
+          this.#wiring.emit({ type: "telemetryRefused", channel: message.channel, error: cause });
+      }
+    }
     if (messages.length > 0) this.#wiring.enter(() => this.flush());
+    if (fault) throw fault;
   }
 
   /** On flash if there is an outbox; QoS 0 goes past it while the link is up. */
@@ -67,11 +85,15 @@ export class Sender {
     const { channel, readings, QoS, time } = message;
     if (this.#outgoing && (QoS === 1 || !this.#isOnline)) {
       try {
-        return this.#outgoing.keep(message);
+        this.#outgoing.keep(message);
+        this.#isLame = false;
+        return;
       } catch (cause) {
         if (!(cause instanceof AgentError) || cause.kind !== "storage") throw cause;
         // Flash that takes nothing any more: the memory is what is left.
-        this.#wiring.emit({ type: "fault", error: cause });
+        const isKnown = this.#isLame;
+        this.#isLame = true;
+        if (!isKnown) this.#wiring.emit({ type: "fault", error: cause });
       }
     }
     this.#queue.push(encodeSample(channel, readings, time, QoS));

@@ -5,17 +5,17 @@ import type { ChannelMessage } from "./channel.js";
 import type { Channels } from "./channels.js";
 import type { Readings } from "./telemetry.js";
 
+interface Keeper {
+  keepAll(messages: readonly ChannelMessage[], own?: Readings): void;
+}
+
 export class Windows {
   readonly #wiring: Wiring;
   readonly #channels: Channels;
-  readonly #owner: { keepAll(messages: readonly ChannelMessage[]): void };
+  readonly #owner: Keeper;
   #timer: TimerHandle | undefined;
 
-  constructor(
-    wiring: Wiring,
-    channels: Channels,
-    owner: { keepAll(messages: readonly ChannelMessage[]): void },
-  ) {
+  constructor(wiring: Wiring, channels: Channels, owner: Keeper) {
     this.#wiring = wiring;
     this.#channels = channels;
     this.#owner = owner;
@@ -28,15 +28,17 @@ export class Windows {
   add(name: string, readings: Readings): boolean {
     const channel = this.#channels.get(name);
     if (!channel) return false;
-    this.#owner.keepAll(channel.add(readings, this.#ticks, this.#wiring.now));
+    const messages = channel.add(readings, this.#ticks, this.#wiring.now);
     this.#arm();
+    this.#owner.keepAll(messages, readings);
     return true;
   }
 
   /** Ends every window now: before a sleep. */
   flush(): void {
-    this.#owner.keepAll(this.#channels.flush(this.#ticks, this.#wiring.now));
+    const messages = this.#channels.flush(this.#ticks, this.#wiring.now);
     this.#arm();
+    this.#owner.keepAll(messages);
   }
 
   get #ticks(): number {
@@ -54,7 +56,8 @@ export class Windows {
 
   #onDue(): void {
     this.#timer = undefined;
-    this.#owner.keepAll(this.#channels.take(this.#ticks, this.#wiring.now));
+    const messages = this.#channels.take(this.#ticks, this.#wiring.now);
     this.#arm();
+    this.#owner.keepAll(messages);
   }
 }

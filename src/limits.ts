@@ -41,6 +41,12 @@ export const limits = Object.freeze({
   outboxBlocks: 9,
   /** Messages of the outbox without PUBACK: the rest of the window is for shadows and jobs. */
   drainInFlight: 4,
+  /** The longest pause of the outbox when links or brokers do not take what it sends, or flash cannot be read; doubled up to it from 2 s. */
+  drainPauseMs: 600_000,
+  /** Windows in a row that were refused for a reason that may pass, before records are given up: about an hour. */
+  drainRefusals: 12,
+  /** The least time between two reports of gaps on one link; what is lost meanwhile is in the next. */
+  gapReportMs: 10_000,
   /** Records in one message, where they are put together. */
   batchRecords: 64,
   /** Names in one telemetry message and in one set of settings. */

@@ -2,6 +2,7 @@
 import type { Json } from "../codec/json.js";
 import { AgentError } from "../errors.js";
 import type { TimerHandle } from "../host.js";
+import { limits } from "../limits.js";
 import { Drain, type DrainOptions, type Parcel } from "../outbox/drain.js";
 import type { Gap } from "../outbox/ledger.js";
 import { type ClassPolicy, Outbox, priorities } from "../outbox/outbox.js";
@@ -19,6 +20,8 @@ export interface OutboxSettings extends DrainOptions {
 /** Where the reports of gaps go. */
 const gapChannel = "gaps";
 const names = Object.freeze(Object.keys(priorities)) as readonly Priority[];
+/** What every message from flash begins with: a reading of that name would hide it. */
+const reserved: readonly string[] = Object.freeze(["id", "time", "timeUncertain"]);
 
 export class Outgoing {
   readonly #wiring: Wiring;
@@ -27,6 +30,12 @@ export class Outgoing {
   #timer: TimerHandle | undefined;
   /** Which losses the cloud has been told of; undefined: none yet on this link. */
   #toldMark: number | undefined;
+  /** A report is on its way. */
+  #isTelling = false;
+  /** Ticks before which there is no other report. */
+  #tellAt = 0;
+  #isFlushing = false;
+  #isRefusing = false;
 
   /** Mounts. @throws AgentError "outbox/partition" or "outbox/flash", and what the host throws */
   constructor(wiring: Wiring, settings: OutboxSettings) {
@@ -49,51 +58,93 @@ export class Outgoing {
    *         takes nothing any more
    */
   keep(message: ChannelMessage): void {
-    const { channel, readings, priority, ageLimitSeconds, time, isTimeCertain } = message;
+    const { channel, readings, priority, ageLimitSeconds } = message;
+    for (const name of reserved) {
+      if (!Object.hasOwn(readings, name)) continue;
+      const what = `telemetry: "${name}" cannot be a reading's name in "${channel}"`;
+      throw new AgentError("telemetry/limit", what);
+    }
+    // A clock that tells of no year there will be is as good as none.
+    const isTimeCertain = message.isTimeCertain && !(message.time! > limits.latestTime);
+    const time = isTimeCertain ? message.time! : (this.#wiring.timeFloor ?? 0);
     const id = this.#outbox.append({
       priority: priorities[priority],
       topic: channel,
       payload: encodeReadings(channel, readings),
-      time: Math.floor(time ?? this.#wiring.timeFloor ?? 0),
+      time: Math.floor(time),
       isTimeCertain,
       ageLimitSeconds,
     });
-    if (id !== undefined) return;
-    const error = new AgentError("outbox/full", `outbox: no room for "${channel}" (${priority})`);
-    this.#wiring.emit({ type: "telemetryRefused", channel, error });
+    if (id === undefined) this.#refuse(channel, priority);
   }
 
+  /** Counted already. What a product sends when it is told, and has no room either, is not told again. */
+  #refuse(channel: string, priority: Priority): void {
+    if (this.#isRefusing) return;
+    const error = new AgentError("outbox/full", `outbox: no room for "${channel}" (${priority})`);
+    this.#isRefusing = true;
+    this.#wiring.emit({ type: "telemetryRefused", channel, error });
+    this.#isRefusing = false;
+  }
+
+  /** @throws AgentError "outbox/flash" */
   get isEmpty(): boolean {
-    return this.#drain.inFlight === 0 && names.every(name => !this.#outbox.peek(priorities[name]));
+    if (this.#drain.inFlight > 0) return false;
+    const { now } = this;
+    return names.every(name => !this.#outbox.peek(priorities[name], 0, now));
+  }
+
+  /** By which records are too old. */
+  private get now(): number | undefined {
+    const { now } = this.#wiring;
+    return now === undefined || now > limits.latestTime ? undefined : now;
   }
 
   online(): void {
     this.#toldMark = undefined;
-    this.#drain.reset();
+    this.#isTelling = false;
   }
 
   offline(): void {
-    this.#drain.reset();
+    this.#drain.reset(this.#ticks);
+    this.#isTelling = false;
     this.#wiring.host.timer.clear(this.#timer);
     this.#timer = undefined;
   }
 
-  /** Hands on what the session has room for. The link is up. */
-  flush(): void {
-    const { host, session, now } = this.#wiring;
-    while (session.hasRoom) {
-      const parcel = this.#drain.next(host.clock.ticks(), now);
-      if (!parcel) break;
-      this.#send(parcel);
-    }
-    this.#arm();
-    if (session.hasRoom && this.#outbox.lossMark !== this.#toldMark) this.#tellGaps();
+  get #ticks(): number {
+    return this.#wiring.host.clock.ticks();
   }
 
-  /** The pace may be what keeps the next one. */
+  /** Hands on what the session has room for. The link is up. */
+  flush(): void {
+    // The product was told something in there, and sends: whoever is in there goes on while there is room.
+    if (this.#isFlushing) return;
+    this.#isFlushing = true;
+    try {
+      this.#sendAll();
+      this.#tellGaps();
+    } finally {
+      this.#isFlushing = false;
+    }
+    this.#arm();
+  }
+
+  #sendAll(): void {
+    while (this.#wiring.session.hasRoom) {
+      const parcel = this.#drain.next(this.#ticks, this.now);
+      const error = this.#drain.takeFault();
+      if (error) this.#wiring.emit({ type: "fault", error });
+      if (!parcel) return;
+      this.#send(parcel);
+    }
+  }
+
+  /** The pace, or a pause, may be what keeps the next one. */
   #arm(): void {
-    const { clock, timer } = this.#wiring.host;
-    const waitMs = this.#drain.freeAt - clock.ticks();
+    const { timer } = this.#wiring.host;
+    const waitMs =
+      this.#drain.waitMs(this.#ticks) || (this.#isNews ? this.#tellAt - this.#ticks : 0);
     if (this.#timer || waitMs <= 0) return;
     const onDue = () => {
       this.#timer = undefined;
@@ -105,19 +156,26 @@ export class Outgoing {
   #send(parcel: Parcel): void {
     const { channel, payload } = parcel;
     const { byteLength } = payload;
-    this.#wiring.session.publish({
-      topic: this.#wiring.topicOf(channel),
-      payload,
-      QoS: 1,
-      onAcknowledged: () => {
-        this.#attempt(() => this.#drain.acknowledged(parcel));
-        this.#wiring.emit({ type: "telemetry", channel, byteLength, dropped: 0 });
-      },
-      onRefused: error => {
-        this.#attempt(() => this.#drain.rejected(parcel));
-        this.#wiring.emit({ type: "telemetryRefused", channel, error });
-      },
-    });
+    const onRefused = (error: AgentError, reasonCode?: number) => {
+      let isGivenUp = false;
+      this.#attempt(() => {
+        isGivenUp = this.#drain.refused(parcel, this.#ticks, reasonCode);
+      });
+      if (isGivenUp) this.#wiring.emit({ type: "telemetryRefused", channel, error });
+      else if (reasonCode !== undefined) this.#wiring.emit({ type: "fault", error });
+    };
+    const onAcknowledged = () => {
+      this.#attempt(() => this.#drain.acknowledged(parcel));
+      this.#wiring.emit({ type: "telemetry", channel, byteLength, dropped: 0 });
+    };
+    try {
+      const topic = this.#wiring.topicOf(channel);
+      this.#wiring.session.publish({ topic, payload, QoS: 1, onAcknowledged, onRefused });
+    } catch (cause) {
+      // Of another firmware's channel no topic can be made, today or tomorrow.
+      if (!(cause instanceof AgentError) || cause.code !== "mqtt/limit") throw cause;
+      onRefused(cause);
+    }
   }
 
   /** What flash does not keep is done again with the next link: a double, not a loss. */
@@ -130,20 +188,42 @@ export class Outgoing {
     }
   }
 
+  get #isNews(): boolean {
+    return !this.#isTelling && this.#outbox.lossMark !== this.#toldMark;
+  }
+
+  /** One report at a time: what is lost while it is on its way is in the next. */
   #tellGaps(): void {
-    this.#toldMark = this.#outbox.lossMark;
-    const gaps = this.#outbox.gaps();
-    if (gaps.length === 0) return;
-    const generation = this.#outbox.status.generation.toString(16);
-    const done = () =>
+    const { session } = this.#wiring;
+    if (!this.#isNews || this.#ticks < this.#tellAt || !session.hasRoom) return;
+    this.#attempt(() => {
+      const mark = this.#outbox.lossMark;
+      this.#toldMark = mark;
+      const gaps = this.#outbox.gaps();
+      if (gaps.length > 0) this.#tell(gaps, mark);
+    });
+  }
+
+  #tell(gaps: readonly Gap[], mark: number): void {
+    const generation = this.#outbox.generation.toString(16);
+    const onDone = () => {
+      this.#isTelling = false;
+      this.#tellAt = this.#ticks + limits.gapReportMs;
       this.#attempt(() => {
-        const isNews = this.#outbox.lossMark !== this.#toldMark;
+        const isNews = this.#outbox.lossMark !== mark;
         this.#outbox.reported(gaps);
         if (!isNews) this.#toldMark = this.#outbox.lossMark;
       });
-    const refused = (error: AgentError) =>
+    };
+    const onRefused = (error: AgentError) => {
+      this.#isTelling = false;
+      this.#toldMark = undefined;
+      this.#tellAt = this.#ticks + limits.drainPauseMs;
       this.#wiring.emit({ type: "telemetryRefused", channel: gapChannel, error });
-    this.#wiring.publish(gapChannel, { generation, gaps: gaps.map(toJson) }, done, refused);
+    };
+    const id = `${generation}-gaps-${this.#outbox.reports}`;
+    this.#isTelling = true;
+    this.#wiring.publish(gapChannel, { id, generation, gaps: gaps.map(toJson) }, onDone, onRefused);
   }
 }
 

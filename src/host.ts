@@ -93,8 +93,23 @@ export interface System {
   readonly resetReason?: "powerOn" | "restart" | "watchdog" | "deepSleep" | "other" | undefined;
   /** Restarts the machine; does not return on a device. */
   restart(): void;
+  /**
+   * Deep sleep; absent where the machine has none. What is in memory is lost, and the program starts anew after `delayMs` (>= 0),
+   * or earlier when something else wakes the machine. Does not return on a device.
+   */
+  readonly sleep?: (delayMs: number) => void;
+  /** Absent where no memory survives deep sleep. */
+  readonly retained?: Retained;
   /** Bytes left for JavaScript, or undefined where the platform cannot tell. */
   freeHeapBytes(): number | undefined;
+}
+
+/** At least 64 bytes that survive deep sleep and a restart, but no loss of power: then anything may stand there. No flash. */
+export interface Retained {
+  /** @returns what was written last, perhaps followed by other bytes; anything, or undefined, when nothing was. */
+  read(): Uint8Array | undefined;
+  /** @param bytes 1 to 64. A restart in the middle leaves any part of it. */
+  write(bytes: Uint8Array): void;
 }
 
 // -- name resolution (ECMA-419 "Domain Name Resolver") --

@@ -8,6 +8,7 @@ import type { Network } from "./network.js";
 import type { NorFlash } from "./nor.js";
 import { Power, poweredTimer } from "./power.js";
 import type { Random } from "./random.js";
+import type { Sleep } from "./sleep.js";
 
 export interface VirtualHostOptions {
   readonly id: string;
@@ -20,18 +21,22 @@ export interface VirtualHostOptions {
   readonly power?: Power;
   /** Why the machine started; default: it does not tell. */
   readonly resetReason?: System["resetReason"];
+  /** A machine without cannot sleep. */
+  readonly sleep?: Sleep;
   readonly onRestart?: () => void;
 }
 
 export function virtualHost(options: VirtualHostOptions): Host {
-  const { id, clock, random, network, flash, nor, onRestart, resetReason } = options;
+  const { id, clock, random, network, flash, nor, onRestart, resetReason, sleep } = options;
   const power = options.power ?? new Power();
+  const restart = () => onRestart?.();
+  const nap = sleep && { sleep: (ms: number) => sleep.begin(power, ms), retained: sleep };
   const { socket, resolver } = network.classes(power);
   return {
     clock,
     timer: poweredTimer(clock, power),
     crypto: seededCrypto(random),
-    system: { id, resetReason, restart: () => onRestart?.(), freeHeapBytes: () => undefined },
+    system: { id, resetReason, restart, freeHeapBytes: () => undefined, ...nap },
     dns: { io: resolver },
     tls: { io: socket },
     keyValue: flash.provider(power),

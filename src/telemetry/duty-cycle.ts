@@ -1,4 +1,4 @@
-// Deep sleep: wake, sample, append, and decide whether this is the time to connect. What is to survive sleep is 52 bytes of
+// Deep sleep: wake, sample, append, and decide whether this is the time to connect. What is to survive sleep is 62 bytes of
 // retained memory, so that no flash is written for a wake-up.
 import { AgentError } from "../errors.js";
 import { crc32 } from "../util/crc32.js";
@@ -15,6 +15,8 @@ export interface DutyCyclePolicy {
   readonly maxWaitingBytes: number;
   /** Dials in 24 hours, 1 to 1,440; the last quarter of them is for alerts. */
   readonly budgetConnectsPerDay: number;
+  /** A link is given so long, dialing included, before the device sleeps again: 10 to 3600, default 120. */
+  readonly linkSeconds?: number;
 }
 
 /** What a device has to know after sleep. Times are ms since the cycle began, asleep or awake. */
@@ -35,11 +37,19 @@ export interface DutyCycleState {
   readonly waitingBytes: number;
   /** The oldest record that waits; undefined when none does. */
   readonly oldestAtMs: number | undefined;
+  /** Of the sleep that was begun; 0 while awake, so that a crash adds nothing. */
+  readonly sleepMs: number;
+  /** Epoch ms when it began; undefined while awake, and when the clock was not set. */
+  readonly sleptAt: number | undefined;
 }
 
 export type DutyCycleEvent =
   /** Time has passed, asleep or awake. */
   | { readonly type: "passed"; readonly ms: number }
+  /** What comes next is sleep. @param at epoch ms, undefined while the clock is not set */
+  | { readonly type: "sleeping"; readonly ms: number; readonly at: number | undefined }
+  /** The program has started anew: after the sleep, before its end, or after a crash. */
+  | { readonly type: "woke"; readonly at: number | undefined }
   /** A record was put in the outbox; 0 is alert, 1 telemetry, 2 bulk. */
   | { readonly type: "appended"; readonly priority: 0 | 1 | 2; readonly bytes: number }
   /** The outbox was asked: after a start without retained memory, or when a link has drained it. */
@@ -94,6 +104,8 @@ export const newDutyCycle: DutyCycleState = Object.freeze({
   waiting: Object.freeze([0, 0, 0] as const),
   waitingBytes: 0,
   oldestAtMs: undefined,
+  sleepMs: 0,
+  sleptAt: undefined,
 });
 
 /** @throws AgentError "agent/options" naming the option and the value */
@@ -114,6 +126,12 @@ export function checkDutyCycle(policy: DutyCyclePolicy): DutyCyclePolicy {
       );
     }
   }
+  const { linkSeconds = 120 } = policy;
+  if (!Number.isInteger(linkSeconds) || linkSeconds < 10 || linkSeconds > 3600)
+    throw new AgentError(
+      "agent/options",
+      `options.dutyCycle.linkSeconds ${linkSeconds} is not 10 to 3600`,
+    );
   return policy;
 }
 
@@ -173,6 +191,10 @@ export function step(state: DutyCycleState, event: DutyCycleEvent): DutyCycleSta
   switch (event.type) {
     case "passed":
       return pass(state, event.ms);
+    case "sleeping":
+      return { ...state, sleepMs: Math.min(0xffff_ffff, Math.round(event.ms)), sleptAt: event.at };
+    case "woke":
+      return { ...pass(state, sleptMs(state, event.at)), sleepMs: 0, sleptAt: undefined };
     case "appended": {
       const { waiting, waitingBytes, oldestAtMs = state.elapsedMs } = state;
       const [alert, telemetry, bulk] = waiting.map((records, priority) =>
@@ -204,6 +226,16 @@ export function step(state: DutyCycleState, event: DutyCycleEvent): DutyCycleSta
   }
 }
 
+/**
+ * How long the sleep was. With a clock that was set before and after, something else may have woken the device: then it was
+ * shorter. A tenth too short is the clock of the sleep, and was meant to be all of it: or the same sample would be taken twice.
+ */
+function sleptMs({ sleepMs, sleptAt }: DutyCycleState, at: number | undefined): number {
+  if (at === undefined || sleptAt === undefined) return sleepMs;
+  const ms = at - sleptAt;
+  return ms < 0.9 * sleepMs ? Math.max(0, ms) : Math.min(Math.max(sleepMs, ms), 1.25 * sleepMs);
+}
+
 function pass(state: DutyCycleState, ms: number): DutyCycleState {
   // Clocks that go on through sleep are coarse; one that goes back would be worse.
   const elapsedMs = Math.min(longestMs, state.elapsedMs + Math.max(0, Math.round(ms)));
@@ -231,11 +263,11 @@ function bounded(value: number): number {
 }
 
 // Retained memory, big-endian: magic 2, version 1, failures 1, chance 1, 1 to spare, dials today 2, elapsed, connected, dialed
-// and oldest 6 each, records 4 each, bytes 4, CRC-32 of all before 4. A time that is undefined is all ones.
+// and oldest 6 each, records 4 each, bytes 4, sleep 4, its begin 6, CRC-32 of all before 4. A time that is undefined is all ones.
 
 const magic = 0x5343;
-const version = 1;
-const checkedBytes = 48;
+const version = 2;
+const checkedBytes = 58;
 export const retainedBytes = checkedBytes + 4;
 const undefinedMs = 2 ** 48 - 1;
 const longestMs = undefinedMs - 1;
@@ -254,6 +286,8 @@ export function encodeDutyCycle(state: DutyCycleState): Uint8Array {
   putMs(view, 26, state.oldestAtMs);
   for (let i = 0; i < 3; i++) view.setUint32(32 + 4 * i, state.waiting[i]!);
   view.setUint32(44, state.waitingBytes);
+  view.setUint32(48, state.sleepMs);
+  putMs(view, 52, state.sleptAt);
   view.setUint32(checkedBytes, crc32(bytes.subarray(0, checkedBytes)));
   return bytes;
 }
@@ -274,6 +308,8 @@ export function decodeDutyCycle(bytes: Uint8Array | undefined): DutyCycleState |
     waiting: [view.getUint32(32), view.getUint32(36), view.getUint32(40)],
     waitingBytes: view.getUint32(44),
     oldestAtMs: msAt(view, 26),
+    sleepMs: view.getUint32(48),
+    sleptAt: msAt(view, 52),
   };
 }
 

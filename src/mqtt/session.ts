@@ -134,6 +134,13 @@ export class Session {
     );
   }
 
+  /** Whether nothing waits to be sent, or acknowledged. */
+  get isQuiet(): boolean {
+    const isSent = this.#queue.length === 0 && this.#acknowledgements.length === 0;
+    const isTaken = this.#inFlight.size === 0 && this.#pendingSubscribes.size === 0;
+    return isSent && isTaken && this.#outgoing === undefined && this.#subscribes.length === 0;
+  }
+
   get #window(): number {
     return Math.min(limits.inFlight, this.#terms?.receiveMaximum ?? limits.inFlight);
   }

@@ -83,6 +83,13 @@ export class Follower implements Asker {
     return this.#wiring !== undefined;
   }
 
+  /** Read and reported: nothing is asked for, nothing waits to be. */
+  get isSettled(): boolean {
+    const { state, request, applying } = this.#record;
+    const isRead = state === "following" || state === "halted";
+    return isRead && request === undefined && applying === undefined;
+  }
+
   filters(thingName: string): readonly string[] {
     return shadowFilters(thingName, this.shadow);
   }

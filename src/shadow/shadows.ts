@@ -51,14 +51,23 @@ export class Shadows {
   /** Follows those whose answers can be heard. */
   subscribed(session: Session): void {
     for (const follower of this.#followers) {
-      const isOwn = follower.shadow === undefined || !this.#isWild;
-      const filters = isOwn
-        ? shadowFilters(this.#thingName, follower.shadow)
-        : shadowsFilters(this.#thingName);
+      const filters = this.filtersOf(follower);
       // Without word of a deletion it goes on, until the next connect.
       const needed = filters.filter(filter => !filter.endsWith("/delete/accepted"));
       if (session.isGranted(needed)) follower.subscribed();
     }
+  }
+
+  /** All are read and reported but those whose topics are denied. */
+  isSettled(denied: readonly string[]): boolean {
+    const isDenied = (follower: Follower) =>
+      this.filtersOf(follower).some(filter => denied.includes(filter));
+    return this.#followers.every(follower => follower.isSettled || isDenied(follower));
+  }
+
+  private filtersOf({ shadow }: Follower): readonly string[] {
+    const isOwn = shadow === undefined || !this.#isWild;
+    return isOwn ? shadowFilters(this.#thingName, shadow) : shadowsFilters(this.#thingName);
   }
 
   lost(): void {

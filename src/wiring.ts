@@ -10,12 +10,21 @@ export interface Door {
   enter(work: () => void): void;
 }
 
+/** Hears what becomes of the telemetry and of the link. */
+export interface Observer {
+  /** A record is on flash; 0 is alert, 1 telemetry, 2 bulk. */
+  onKept(priority: number, bytes: number): void;
+  onStatus(status: AgentStatus): void;
+}
+
 export interface Wiring extends Door {
   readonly host: Host;
   readonly store: KeyValue;
   /** Of the identity that is connected, or was last. */
   readonly session: Session;
   readonly thingName: string | undefined;
+  /** Where there is one. */
+  readonly observer?: Observer;
   /** A client token; tells the answers to this boot from those to the one before. */
   newToken(): string;
   emit(status: AgentStatus): void;

@@ -9,6 +9,7 @@ import { type ClassPolicy, Outbox, priorities } from "../outbox/outbox.js";
 import type { Wiring } from "../wiring.js";
 import type { ChannelMessage, Priority } from "./channel.js";
 import { encodeReadings } from "./telemetry.js";
+import { countWaiting, type Waiting, type WaitingBound } from "./waiting.js";
 
 export interface OutboxSettings extends DrainOptions {
   /** Label of the flash partition; default `outbox`. */
@@ -67,15 +68,17 @@ export class Outgoing {
     // A clock that tells of no year there will be is as good as none.
     const isTimeCertain = message.isTimeCertain && !(message.time! > limits.latestTime);
     const time = isTimeCertain ? message.time! : (this.#wiring.timeFloor ?? 0);
+    const payload = encodeReadings(channel, readings);
     const id = this.#outbox.append({
       priority: priorities[priority],
       topic: channel,
-      payload: encodeReadings(channel, readings),
+      payload,
       time: Math.floor(time),
       isTimeCertain,
       ageLimitSeconds,
     });
     if (id === undefined) this.#refuse(channel, priority);
+    else this.#wiring.observer?.onKept(priorities[priority], payload.length);
   }
 
   /** Counted already. What a product sends when it is told, and has no room either, is not told again. */
@@ -98,6 +101,10 @@ export class Outgoing {
   private get now(): number | undefined {
     const { now } = this.#wiring;
     return now === undefined || now > limits.latestTime ? undefined : now;
+  }
+
+  waiting(bound: WaitingBound): Waiting {
+    return countWaiting(this.#outbox, bound, this.#wiring.now);
   }
 
   online(): void {

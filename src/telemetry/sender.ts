@@ -5,6 +5,7 @@ import type { ChannelMessage, Priority } from "./channel.js";
 import type { Channels } from "./channels.js";
 import { type OutboxSettings, Outgoing } from "./outgoing.js";
 import { encodeSample, type Readings, type Sample, TelemetryQueue } from "./telemetry.js";
+import type { Waiting, WaitingBound } from "./waiting.js";
 import { Windows } from "./windows.js";
 
 export interface SendOptions {
@@ -102,6 +103,15 @@ export class Sender {
   /** Whether nothing waits, and nothing is on its way but what waits in memory. */
   get isEmpty(): boolean {
     return this.#queue.length === 0 && (this.#outgoing?.isEmpty ?? true);
+  }
+
+  get waitsInMemory(): boolean {
+    return this.#queue.length > 0;
+  }
+
+  /** @returns undefined without an outbox */
+  waiting(bound: WaitingBound): Waiting | undefined {
+    return this.#outgoing?.waiting(bound);
   }
 
   online(): void {

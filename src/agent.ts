@@ -6,6 +6,8 @@ import { type AgentOptions, checkEndpoint, checkOptions, type EndpointOptions } 
 import { Settings } from "./settings.js";
 import { Follower, type SettingsListener } from "./shadow/follower.js";
 import { leavesOf, type Schema } from "./shadow/schema.js";
+import { DutyCycle } from "./telemetry/cycle.js";
+import type { DutyCyclePolicy } from "./telemetry/duty-cycle.js";
 import type { SendOptions } from "./telemetry/sender.js";
 import type { Readings } from "./telemetry/telemetry.js";
 
@@ -74,6 +76,16 @@ export class Agent {
     const settings = new Settings<S>(schema, follower, this.#core);
     follower.listener = settings as SettingsListener;
     return settings;
+  }
+
+  /**
+   * For a device that sleeps between its samples, in the place of `start`: once for each start of the program, after the
+   * settings are declared and before the first reading is sent. The cycle's `sleep` ends the wake-up.
+   *
+   * @throws AgentError "agent/options" for a policy that cannot be, a host that cannot sleep and an agent without an outbox
+   */
+  cycle(policy: DutyCyclePolicy): DutyCycle {
+    return new DutyCycle(this.#core, policy);
   }
 
   /** Reads what storage holds and connects. A second call does nothing while running. */

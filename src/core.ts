@@ -18,16 +18,20 @@ import type { Follower } from "./shadow/follower.js";
 import type { FlatValues } from "./shadow/schema.js";
 import { Shadows } from "./shadow/shadows.js";
 import type { AgentStatus } from "./status.js";
+import type { CycleAgent } from "./telemetry/cycle.js";
 import { Sender, type SendOptions } from "./telemetry/sender.js";
 import type { Readings } from "./telemetry/telemetry.js";
 import { topicOf } from "./telemetry/topics.js";
+import type { Waiting, WaitingBound } from "./telemetry/waiting.js";
 import { anchorsOf, credentialsOf } from "./trust/credentials.js";
 import { toUtf8 } from "./util/bytes.js";
-import type { Wiring } from "./wiring.js";
+import type { Observer, Wiring } from "./wiring.js";
 
-export class Core implements LinkOwner, SessionHandlers, Wiring {
+export class Core implements LinkOwner, SessionHandlers, Wiring, CycleAgent {
   #shadows: Shadows | undefined;
   readonly #deviceState: DeviceState | undefined;
+  /** The cycle of a device that sleeps. Not a field: whoever has none takes no memory for it. */
+  declare observer?: Observer;
   /** What `onStatus` threw last. */
   observerFault: unknown;
   readonly #options: CheckedOptions;
@@ -75,10 +79,11 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
   }
 
   start(): void {
-    const isFirst = !this.#isOpen;
+    const isFirst = this.#identity === undefined;
     this.#isWanted = true;
+    this.open();
     this.enter(() => {
-      if (!this.#isOpen) this.#open();
+      if (!this.#isOpen) return;
       const { resetReason } = this.host.system;
       if (this.#isWanted) this.#link.start(isFirst && resetReason === "powerOn");
     });
@@ -141,6 +146,35 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
     this.enter(() => this.#sender.flushWindows());
   }
 
+  // -- what a cycle asks --
+
+  get hasOutbox(): boolean {
+    return this.#options.outbox !== undefined;
+  }
+
+  get isSettled(): boolean {
+    if (!this.#link.isOnline || this.#isClaim) return false;
+    return this.#shadows?.isSettled(this.#denied) ?? true;
+  }
+
+  get isDrained(): boolean {
+    const isQuiet = this.#identity?.session.isQuiet ?? true;
+    return isQuiet && this.#sender.isEmpty && this.#provisioner === undefined;
+  }
+
+  get waitsInMemory(): boolean {
+    return this.#sender.waitsInMemory;
+  }
+
+  waiting(bound: WaitingBound): Waiting | undefined {
+    return this.#sender.waiting(bound);
+  }
+
+  /** Reads what storage holds, once. */
+  open(): void {
+    if (!this.#isOpen) this.enter(() => this.#open());
+  }
+
   // -- what the parts ask --
 
   get host(): Host {
@@ -172,6 +206,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring {
   }
 
   emit(status: AgentStatus): void {
+    this.observer?.onStatus(status);
     try {
       this.#options.onStatus(status);
     } catch (cause) {

@@ -21,6 +21,8 @@ export type { Changes, Schema, Setting, Values } from "./shadow/schema.js";
 export type { AgentStatus } from "./status.js";
 export type { ChannelOptions, Priority } from "./telemetry/channel.js";
 export type { ChannelsOptions } from "./telemetry/channels.js";
+export type { DutyCycle } from "./telemetry/cycle.js";
+export type { DutyCyclePolicy, DutyCycleState, Why } from "./telemetry/duty-cycle.js";
 export type { OutboxSettings } from "./telemetry/outgoing.js";
 export type { SendOptions } from "./telemetry/sender.js";
 export type { CertificateAndKey } from "./trust/credentials.js";

@@ -106,6 +106,10 @@ export const limits = Object.freeze({
   spreadMs: 60_000,
   /** DISCONNECT has this long to leave the socket. */
   drainMs: 2000,
+  /** A wake-up of a device that sleeps: failed dials after which it sleeps again, the longest wait for another dial, the looks. */
+  cycleDials: 2,
+  cycleRetryMs: 5000,
+  cycleCheckMs: 50,
   /** Refusals of RegisterThing before the certificate is given up and a new one asked for. */
   registerAttempts: 3,
   /** How long the service remembers what an ownership token stands for. AWS: 1 hour. */

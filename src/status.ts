@@ -1,6 +1,7 @@
 // What an application or a console may observe of an agent.
 import type { AgentError } from "./errors.js";
 import type { Values } from "./shadow/schema.js";
+import type { Why } from "./telemetry/duty-cycle.js";
 
 export type AgentStatus =
   | { readonly type: "keyMade" }
@@ -56,4 +57,8 @@ export type AgentStatus =
   | { readonly type: "moved"; readonly endpoint: string; readonly port: number }
   /** Something went wrong that did not end the link. */
   | { readonly type: "fault"; readonly error: AgentError }
-  | { readonly type: "stopped" };
+  | { readonly type: "stopped" }
+  /** A wake-up ends: with a link first, or without; and why, or why not. */
+  | { readonly type: "cycle"; readonly connect: boolean; readonly why: Why }
+  /** The last word before deep sleep. */
+  | { readonly type: "sleeping"; readonly delayMs: number };

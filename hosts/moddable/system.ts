@@ -1,6 +1,13 @@
 // The board itself.
-import { boardId, freeHeapBytes, resetReason, restart } from "skerry/platform/machine";
-import type { KeyValueProvider, System } from "../../src/host.js";
+import {
+  boardId,
+  freeHeapBytes,
+  resetReason,
+  restart,
+  retained,
+  sleep,
+} from "skerry/platform/machine";
+import type { KeyValueProvider, Retained, System } from "../../src/host.js";
 import { toHex } from "../../src/util/bytes.js";
 import { randomBytes } from "./random.js";
 
@@ -11,11 +18,15 @@ const key = "id";
 export class Board implements System {
   readonly id: string;
   readonly resetReason: System["resetReason"];
+  declare readonly sleep?: (delayMs: number) => void;
+  declare readonly retained?: Retained;
 
   /** @throws when the board has no number and storage refuses to keep one */
   constructor(storage: KeyValueProvider) {
     this.id = boardId() ?? drawnId(storage);
     this.resetReason = resetReason();
+    if (sleep) this.sleep = sleep;
+    if (retained) this.retained = retained;
   }
 
   restart(): void {

@@ -3,16 +3,22 @@ import FFI from "mc/ffi";
 import { type ResetReason, resetReasonOf } from "skerry/hosts/moddable/reset-reason";
 import { toHex } from "skerry/src/util/bytes";
 import Time from "time";
+import type { Retained } from "../../../src/host.js";
 
 interface Native {
   esp_fill_random(buffer: ArrayBufferLike, length: number): void;
   esp_restart(): void;
+  skerry_sleep(delayMs: number): void;
+  skerry_retained_read(buffer: ArrayBufferLike, length: number): void;
+  skerry_retained_write(buffer: ArrayBufferLike, length: number): void;
   esp_get_free_heap_size(): number;
   esp_reset_reason(): number;
   esp_efuse_mac_get_default(address: ArrayBufferLike): number;
 }
 
 const macBytes = 6;
+/** As in `machine.c`. */
+const retainedBytes = 64;
 
 function library(): Native {
   return new FFI() as Native;
@@ -39,6 +45,24 @@ export function elapsed(start: number, end: number): number {
 export function restart(): void {
   library().esp_restart();
 }
+
+/** Deep sleep: does not return. */
+export const sleep: ((delayMs: number) => void) | undefined = delayMs => {
+  library().skerry_sleep(Math.max(0, delayMs));
+};
+
+/** RTC memory: it survives deep sleep and a restart. */
+export const retained: Retained | undefined = Object.freeze({
+  read: () => {
+    const bytes = new Uint8Array(retainedBytes);
+    library().skerry_retained_read(bytes.buffer, retainedBytes);
+    return bytes;
+  },
+  write: (bytes: Uint8Array) => {
+    const copy = bytes.slice(0, retainedBytes);
+    library().skerry_retained_write(copy.buffer, copy.length);
+  },
+});
 
 export function resetReason(): ResetReason {
   return resetReasonOf(library().esp_reset_reason());

@@ -1,5 +1,6 @@
 // The desktop simulator's machine.
 import FFI from "mc/ffi";
+import type { Retained } from "../../../src/host.js";
 
 interface Native {
   skerry_random(buffer: ArrayBufferLike, length: number): number;
@@ -36,6 +37,11 @@ export function elapsed(start: number, end: number): number {
 export function restart(): void {
   library().skerry_exit(restartStatus);
 }
+
+/** A process that sleeps would be a process that has ended. */
+export const sleep: ((delayMs: number) => void) | undefined = undefined;
+
+export const retained: Retained | undefined = undefined;
 
 /** A desktop process has no bound worth telling. */
 export function freeHeapBytes(): number | undefined {

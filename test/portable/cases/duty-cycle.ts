@@ -1,4 +1,5 @@
 import { writeJson } from "../../../src/codec/json.js";
+import { type CycleAgent, DutyCycle } from "../../../src/telemetry/cycle.js";
 import {
   checkDutyCycle,
   type DutyCycleEvent,
@@ -143,4 +144,130 @@ check("duty cycle: policies are refused by name and value", () => {
       refusesWith(`dutyCycle.${name} ${value} is not 1 to`, () =>
         checkDutyCycle({ ...policy, [name]: value }),
       );
+});
+
+check("duty cycle: a sleep counts as it was meant, or as short as the clock says it was", () => {
+  const at = 1_767_225_600_000;
+  const asleep = after(newDutyCycle, { type: "sleeping", ms: 60_000, at });
+  const elapsed = (woke: number | undefined, state = asleep) =>
+    after(state, { type: "woke", at: woke }).elapsedMs;
+  equal(elapsed(at + 60_000), 60_000);
+  equal(elapsed(at + 1000), 1000, "woken early");
+  equal(elapsed(at + 55_000), 60_000, "a coarse clock");
+  equal(elapsed(at + 62_000), 62_000, "a late start");
+  equal(elapsed(at + 9_000_000), 75_000, "a clock that has jumped");
+  equal(elapsed(at - 9_000_000), 0, "a clock that went back");
+  equal(elapsed(undefined), 60_000, "no clock now");
+  equal(elapsed(at, after(newDutyCycle, { type: "sleeping", ms: 60_000, at: undefined })), 60_000);
+  equal(elapsed(at + 60_000, newDutyCycle), 0, "it was not asleep");
+  const woken = after(asleep, { type: "woke", at });
+  equal(woken.sleepMs, 0);
+  equal(woken.sleptAt, undefined);
+});
+
+/** A machine that sleeps, and an agent that does as it is told. */
+function machine(retainedIn?: Uint8Array) {
+  let bytes = retainedIn;
+  const told: string[] = [];
+  const it = {
+    ticks: 0,
+    check: () => {},
+    told,
+    isSettled: false,
+    isDrained: false,
+    isOnline: false,
+    get bytes() {
+      return bytes;
+    },
+    agent: {} as CycleAgent,
+  };
+  const linkStatus = () => ({ state: it.isOnline ? "online" : "offline" });
+  const own = {
+    host: {
+      clock: { ticks: () => it.ticks },
+      timer: {
+        repeat: (callback: () => void) => {
+          it.check = callback;
+          return {};
+        },
+        clear: () => {},
+      },
+      crypto: { random: () => new Uint8Array([128]) },
+      system: {
+        sleep: (ms: number) => told.push(`sleep ${ms}`),
+        retained: {
+          read: () => bytes,
+          write: (written: Uint8Array) => {
+            bytes = written;
+          },
+        },
+      },
+    },
+    hasOutbox: true,
+    now: undefined,
+    waitsInMemory: false,
+    get isSettled() {
+      return it.isSettled;
+    },
+    get isDrained() {
+      return it.isDrained;
+    },
+    get linkStatus() {
+      return linkStatus();
+    },
+    open: () => told.push("open"),
+    start: () => {
+      told.push("start");
+      it.isOnline = true;
+    },
+    stop: () => {
+      told.push("stop");
+      it.isOnline = false;
+    },
+    flushWindows: () => {},
+    waiting: () => ({ records: [0, 0, 0], bytes: 0, oldestTime: undefined }),
+    enter: (work: () => void) => work(),
+    emit: () => {},
+  };
+  it.agent = own as unknown as CycleAgent;
+  return it;
+}
+
+check("cycle: the first wake-up connects until all is settled, the next one sleeps at once", () => {
+  const first = machine();
+  const cycle = new DutyCycle(first.agent, policy);
+  cycle.onKept(1, 40);
+  cycle.sleep();
+  first.check();
+  first.isSettled = true;
+  first.ticks = 2500;
+  first.check();
+  equal(first.told.join(), "open,start", "while something waits");
+  first.isDrained = true;
+  first.check();
+  first.check();
+  equal(first.told.join(), "open,start,stop,sleep 57500");
+  const second = machine(first.bytes);
+  const next = new DutyCycle(second.agent, policy);
+  next.onKept(1, 40);
+  next.sleep();
+  equal(second.told.join(), "open,sleep 60000");
+  equal(next.state.waiting.join(), "0,1,0");
+  equal(new DutyCycle(machine(second.bytes).agent, policy).state.elapsedMs, 120_000);
+});
+
+check("cycle: a link that is never settled ends in time, and counts as a failure", () => {
+  const it = machine();
+  const cycle = new DutyCycle(it.agent, { ...policy, linkSeconds: 30 });
+  cycle.sleep();
+  cycle.onStatus({ type: "connecting", as: "device", attempt: 1 });
+  equal(decodeDutyCycle(it.bytes)?.dialsToday, 1, "retained before the dial");
+  it.ticks = 29_999;
+  it.check();
+  equal(it.told.join(), "open,start");
+  it.ticks = 30_000;
+  it.check();
+  it.check();
+  equal(it.told.join(), "open,start,stop,sleep 30000");
+  equal(cycle.state.failures, 1);
 });

@@ -404,8 +404,8 @@ function isList(value: object): value is readonly Json[] {
 }
 
 function writeString(text: string): string {
-  // Few texts are anything but ASCII without quotes and backslashes.
-  if (/^[ !#-[\]-~]*$/.test(text)) return `"${text}"`;
+  // Most texts are short, and nothing in them is to be escaped.
+  if (/^[ !#-[\]-~]{0,64}$/.test(text)) return `"${text}"`;
   const parts: string[] = ['"'];
   for (const character of text) {
     const code = character.codePointAt(0)!;

@@ -200,7 +200,7 @@ export class Channel {
 /** Whether it is UTF-8 of at most so many bytes. */
 function isText(text: string, most: number): boolean {
   if (text.length > most) return false;
-  if (/^[ -~]*$/.test(text)) return true;
+  if (/^[ -~]{0,128}$/.test(text)) return true;
   try {
     return toUtf8(text).length <= most;
   } catch {

@@ -152,7 +152,7 @@ function valueBytes(value: Json): number {
 
 /** Escaped it is six bytes for a character, unless all are plain. */
 function textBytes(text: string): number {
-  return text.length * (/^[ !#-[\]-~]*$/.test(text) ? 1 : 6) + 2;
+  return text.length * (/^[ !#-[\]-~]{0,128}$/.test(text) ? 1 : 6) + 2;
 }
 
 /** Never a sum, which would overflow and lose what is small; the difference of two numbers may overflow, that of their shares not. */

@@ -29,7 +29,18 @@ function utf8Length(point: number): number {
 
 /** @throws AgentError "codec/utf8" when `text` holds an unpaired surrogate. */
 export function toUtf8(text: string): Uint8Array {
-  if (/^[ -~]*$/.test(text)) return toAscii(text);
+  // Most texts are ASCII: one pass. Not by index, which on XS counts from the start each time.
+  const ascii = new Uint8Array(text.length);
+  let at = 0;
+  for (const character of text) {
+    const point = character.codePointAt(0)!;
+    if (point > 0x7f) return anyToUtf8(text);
+    ascii[at++] = point;
+  }
+  return ascii;
+}
+
+function anyToUtf8(text: string): Uint8Array {
   let length = 0;
   for (const character of text) {
     const point = character.codePointAt(0)!;
@@ -41,12 +52,6 @@ export function toUtf8(text: string): Uint8Array {
   const bytes = new Uint8Array(length);
   let at = 0;
   for (const character of text) at = putPoint(bytes, at, character.codePointAt(0)!);
-  return bytes;
-}
-
-function toAscii(text: string): Uint8Array {
-  const bytes = new Uint8Array(text.length);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
   return bytes;
 }
 

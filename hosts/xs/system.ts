@@ -1,9 +1,20 @@
-// The machine in the guest's eyes: the owner's system, except for a restart, which ends this guest.
+// The machine in the guest's eyes: the owner's system, except for restart and sleep, which end this guest.
 
-import type { System } from "../../src/host.js";
+import type { Retained, System } from "../../src/host.js";
 import type { Bridge } from "./bridge.js";
 
 export function createSystem(bridge: Bridge): System {
+  const retained: Retained = {
+    read: () => {
+      const { value, bytes } = bridge.request("system.retained.read");
+      return value === true ? bytes : undefined;
+    },
+    write: bytes => void bridge.request("system.retained.write", [], bytes),
+  };
+  const sleep = (delayMs: number) => {
+    bridge.request("system.sleep", [delayMs]);
+    throw new Error("system: asleep");
+  };
   return {
     id: bridge.request("system.id").value as string,
     restart: () => {
@@ -12,5 +23,6 @@ export function createSystem(bridge: Bridge): System {
     },
     freeHeapBytes: () =>
       (bridge.request("system.freeHeapBytes").value as number | null) ?? undefined,
+    ...(bridge.request("system.canSleep").value === true && { sleep, retained }),
   };
 }

@@ -8,7 +8,7 @@ import { type Event, errorParts, Requests, type Response } from "./requests.js";
 export type DeviceEvent =
   /**
    * What the guest told by `bridge.event`, such as the sensor node's `status`. Two names are ours: `log`, a line it printed, and
-   * `restart`: it asked for one, its sockets and timers are gone, and nothing is given to it any more.
+   * `restart`: it asked for one, or for sleep, its sockets and timers are gone, and nothing is given to it any more.
    */
   | { readonly type: "event"; readonly name: string; readonly value: unknown }
   /**
@@ -45,6 +45,8 @@ export class Device {
   #running: Promise<void> | undefined;
   #faultText: string | undefined;
   #restarting = false;
+  /** Asked for in the place of a restart. */
+  #sleepMs: number | undefined;
   #over = false;
 
   constructor(options: DeviceOptions) {
@@ -121,7 +123,9 @@ export class Device {
     if (this.#over) return;
     this.#release();
     this.#options.onEvent({ type: "event", name: "restart", value: undefined });
-    this.#options.host.system.restart();
+    const { system } = this.#options.host;
+    if (this.#sleepMs === undefined) system.restart();
+    else system.sleep!(this.#sleepMs);
   }
 
   #release(): void {
@@ -159,6 +163,10 @@ export class Device {
         return {};
       case "system.restart":
         this.#restarting = true;
+        return {};
+      case "system.sleep":
+        this.#restarting = true;
+        this.#sleepMs = args[0] as number;
         return {};
       default: {
         const response =

@@ -78,6 +78,15 @@ export class Requests {
         return { value: system.id };
       case "system.freeHeapBytes":
         return { value: system.freeHeapBytes() };
+      case "system.canSleep":
+        return { value: system.sleep !== undefined && system.retained !== undefined };
+      case "system.retained.read": {
+        const found = system.retained!.read();
+        return found === undefined ? {} : { value: true, bytes: found };
+      }
+      case "system.retained.write":
+        system.retained!.write(bytes);
+        return {};
       case "dns.resolve":
         return this.#resolve(id, args[1] as string);
       case "dns.close":

@@ -133,6 +133,13 @@ export function isBlank(bytes: Uint8Array, from = 0, to = bytes.length): boolean
   return true;
 }
 
+/** Whether at most one bit is not as an erase leaves it: no record, and no damage either. */
+export function isNearlyBlank(bytes: Uint8Array): boolean {
+  let zeros = 0;
+  for (const byte of bytes) for (let rest = byte ^ 0xff; rest !== 0; rest &= rest - 1) zeros++;
+  return zeros < 2;
+}
+
 // -- records --
 
 /** A record's head without its state: where its topic stands counts in `topicUnit`s, 0 is a topic itself. */

@@ -10,6 +10,7 @@ import {
   headOf,
   isBlank,
   isDone,
+  isNearlyBlank,
   isRecord,
   noLimit,
   readTime,
@@ -76,12 +77,19 @@ export class Sector {
   next(at: number, limit: number): Found {
     const head = new Uint8Array(headBytes);
     let garbageAt = 0;
+    let isStrayed = false;
     let place = at;
     while (place + headBytes <= limit) {
       this.#medium.read(head, this.base + place);
       // No record begins with a blank word; before a topic there may be some, where topics are aligned to more.
       if (isBlank(head, 0, grain)) {
         place = this.startOfData(place + (isBlank(head) ? headBytes : grain), limit);
+        continue;
+      }
+      // A bit that turned over where nothing was written: no record, no damage, yet nothing can be written over it.
+      if (isNearlyBlank(head)) {
+        isStrayed = true;
+        place = this.startOfData(place + headBytes, limit);
         continue;
       }
       const bytes =
@@ -94,7 +102,7 @@ export class Sector {
       if (garbageAt === 0) garbageAt = place;
       place += grain;
     }
-    const end = garbageAt === 0 ? at : limit;
+    const end = garbageAt === 0 && !isStrayed ? at : limit;
     return { at: limit, end, bytes: undefined, damagedAt: this.damagedAt(garbageAt) };
   }
 

@@ -19,7 +19,7 @@ const tight = {
     bulk: { sectors: 2, whenFull: "refuse-new" },
   },
 } as const;
-const five = { protocolVersion: 5 } as const;
+const five = { mqtt: { protocolVersion: 5 } } as const;
 
 const isData = (packet: Packet) => packet.cmd === "publish" && !packet.topic.endsWith("/gaps");
 
@@ -359,6 +359,29 @@ test("another partition at the next boot: its records go out, ids do not meet", 
   const received = world.received("telemetry");
   t.deepEqual(received.map(({ n }) => n).sort(), upTo(10));
   t.is(new Set(received.map(({ id }) => id)).size, 10);
+});
+
+test("a bit that turns over where nothing was written is no loss", t => {
+  const nor = new NorFlash({ blocks: 9, blockLength: 512 });
+  const policies = [2, 2, 2].map(sectors => ({ sectors, whenFull: "drop-oldest" as const }));
+  const open = () => new Outbox(nor.open(), { generation: 1, policies });
+  const record = {
+    priority: 1,
+    topic: "t",
+    payload: new Uint8Array(200),
+    time: 5,
+    isTimeCertain: true,
+  };
+  for (const at of [480, 483, 484, 499]) {
+    const outbox = open();
+    const ids = upTo(2).map(() => outbox.append(record)!);
+    const block = upTo(9).find(b => nor.bytes[b * 512 + 5] === 1 && nor.bytes[b * 512] === 0x53)!;
+    nor.bytes[block * 512 + at]! ^= 4;
+    ids.push(outbox.append(record)!);
+    for (const id of ids) t.true(open().acknowledge({ id, priority: 1 }));
+    t.is(open().peek(1), undefined);
+    t.deepEqual(open().gaps(), [], `${at}`);
+  }
 });
 
 // -- clocks --

@@ -7,6 +7,7 @@ import { NorFlash } from "../../simulator/world/nor.js";
 import { Power } from "../../simulator/world/power.js";
 import { Random } from "../../simulator/world/random.js";
 import { obliging, type Script, ScriptedBroker } from "../../simulator/world/scripted-broker.js";
+import type { Host } from "../../src/host.js";
 import { Agent, type AgentOptions, type AgentStatus } from "../../src/index.js";
 import { identity } from "../shadow/device-world.js";
 import type { GapReport, Received } from "./delivery-world.js";
@@ -43,7 +44,9 @@ export function sumOf(reports: readonly GapReport[]): GapSums {
 }
 
 export class HostileWorld {
-  readonly clock = new VirtualClock();
+  /** Work of another engine that has to end before time goes on. */
+  idle: () => Promise<void> = () => Promise.resolve();
+  readonly clock = new VirtualClock({ idle: () => this.idle() });
   readonly random = new Random(5);
   readonly keyValue = new Flash();
   readonly statuses: AgentStatus[] = [];
@@ -72,15 +75,7 @@ export class HostileWorld {
 
   boot(power = new Power(), now: () => number | undefined = () => this.clock.now()): Agent {
     const { blocks, nor, answer, onStatus, ...more } = this.#options;
-    const base = virtualHost({
-      id: "board-1",
-      clock: this.clock,
-      random: this.random,
-      network: this.network,
-      flash: this.keyValue,
-      nor: this.nor,
-      power,
-    });
+    const base = this.host(power);
     const clock = { ticks: () => this.clock.ticks(), now };
     const agent: Agent = new Agent({
       ...identity,
@@ -94,6 +89,12 @@ export class HostileWorld {
     });
     agent.start();
     return agent;
+  }
+
+  /** The machine, for one boot. */
+  host(power: Power): Host {
+    const { clock, keyValue: flash, network, nor, random } = this;
+    return virtualHost({ id: "board-1", clock, random, network, flash, nor, power });
   }
 
   run(ms: number): Promise<void> {

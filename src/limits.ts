@@ -41,6 +41,8 @@ export const limits = Object.freeze({
   outboxBlocks: 9,
   /** Messages of the outbox without PUBACK: the rest of the window is for shadows and jobs. */
   drainInFlight: 4,
+  /** Messages of telemetry from memory without PUBACK, where there is no outbox; as above. */
+  memoryInFlight: 6,
   /** The longest pause of the outbox when links or brokers do not take what it sends, or flash cannot be read; doubled up to it from 2 s. */
   drainPauseMs: 600_000,
   /** Windows in a row that were refused for a reason that may pass, before records are given up: about an hour. */

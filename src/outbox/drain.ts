@@ -174,7 +174,7 @@ export class Drain {
     let fault: unknown;
     for (const record of records) {
       try {
-        this.#outbox.acknowledge(record);
+        if (!this.#outbox.acknowledge(record)) this.#outbox.arrived(record);
       } catch (cause) {
         fault ??= cause;
       }

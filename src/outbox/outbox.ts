@@ -533,6 +533,15 @@ export class Outbox {
     return this.#ledger.gaps();
   }
 
+  /** A record that was dropped for newer ones, or as too old, has arrived after all: not counted as lost, unless that was reported. */
+  arrived({ priority, time }: Pick<Entry, "priority" | "time">): void {
+    const gap = this.gaps().find(
+      ({ from, priority: of, reason, to }) =>
+        of === priority && (reason === "full" || reason === "aged") && from <= time && time <= to,
+    );
+    if (gap) this.#ledger.enter([{ ...gap, count: -1, from: time, to: time }]);
+  }
+
   /** These have reached the cloud. @returns whether that is noted; if not, they will be told again */
   reported(gaps: readonly Gap[]): boolean {
     return gaps.length === 0 || this.#ledger.reported(gaps);

@@ -8,6 +8,7 @@ import type { Agent, AgentStatus } from "../../src/index.js";
 import { limits } from "../../src/limits.js";
 import { Outbox } from "../../src/outbox/outbox.js";
 import { toUtf8 } from "../../src/util/bytes.js";
+import { deliveryWorld } from "./delivery-world.js";
 import { classes, HostileWorld, sumOf, upTo } from "./hostile-world.js";
 
 const hour = 3_600_000;
@@ -575,4 +576,100 @@ test("100,000 records drain in a time that grows with their number", async t => 
       `${count}: ${Math.round(took.at(-1)!)} ms, ${(nor.counts.reads / count).toFixed(1)} reads each`,
     );
   }
+});
+
+test("another identity while records are on their way: all arrive, doubles are those on their way", async t => {
+  const world = await deliveryWorld(32, { outbox: { messagesPerSecond: 10 } });
+  const agent = world.boot();
+  await world.clock.run(10_000);
+  for (let n = 0; n < 400; n++) agent.telemetry.send("climate", { n });
+  await world.clock.run(5000);
+  agent.rotate();
+  await world.clock.run(300_000);
+  t.true(world.statuses.some(({ type }) => type === "rotated"));
+  const received = world.received("climate");
+  t.deepEqual([...new Set(received.map(({ n }) => n))], upTo(400));
+  t.true(received.length - 400 <= 4 * limits.drainInFlight, `${received.length}`);
+  t.deepEqual(world.gaps(), []);
+});
+
+test("stop with messages on their way, then start: all arrive, doubles within the window", async t => {
+  const world = new HostileWorld();
+  const agent = world.boot();
+  await world.run(5000);
+  for (let n = 0; n < 300; n++) agent.telemetry.send("telemetry", { n });
+  for (let round = 0; round < 10; round++) {
+    await world.run(1010);
+    agent.stop();
+    if (round % 2 === 0) await world.run(3000);
+    agent.start();
+    await world.run(1000 + 37 * round);
+  }
+  await world.run(hour);
+  t.deepEqual([...new Set(world.numbers("telemetry"))], upTo(300));
+  t.true(world.numbers("telemetry").length <= 300 + 10 * limits.drainInFlight);
+  agent.stop();
+  await world.run(10_000);
+  t.is(world.clock.pending, 0, "no timer is left");
+});
+
+test("without an outbox, a broker that never acknowledges leaves room for shadows", async t => {
+  const world = new HostileWorld({
+    outbox: undefined as never,
+    answer: packet => isData(packet),
+  });
+  const agent = world.boot();
+  for (let n = 0; n < 32; n++) agent.telemetry.send("telemetry", { n });
+  await world.run(5000);
+  t.true(world.published.length < limits.inFlight, `${world.published.length}`);
+});
+
+test("a record dropped for newer ones while it is on its way, and delivered after all, is not told as lost", async t => {
+  const held: { readonly id: number; readonly link: ScriptedLink }[] = [];
+  let isHolding = true;
+  const world = new HostileWorld({
+    outbox: tight,
+    blocks: 9,
+    answer: (packet, link) => {
+      if (packet.cmd !== "publish" || !isHolding) return false;
+      held.push({ id: packet.messageId!, link });
+      return true;
+    },
+  });
+  const agent = world.boot();
+  await world.run(3000);
+  for (let n = 0; n < 400; n++) agent.telemetry.send("telemetry", { n, text: "x".repeat(40) });
+  await world.run(1000);
+  isHolding = false;
+  for (const { id, link } of held) link.reply({ cmd: "puback", messageId: id });
+  await world.run(hour);
+  const received = new Set(world.numbers("telemetry"));
+  t.is(received.size + sumOf(world.gaps())["telemetry"]!, 400);
+});
+
+test("without an outbox, a product that answers each refusal with another message goes on, and so does all else", async t => {
+  let sent = 0;
+  let depth = 0;
+  let deepest = 0;
+  const world = new HostileWorld({
+    outbox: undefined as never,
+    answer: (packet, link) => {
+      if (packet.cmd !== "connect") return false;
+      const properties = { maximumPacketSize: 100 };
+      link.reply({ cmd: "connack", sessionPresent: false, reasonCode: 0, properties });
+      return true;
+    },
+    onStatus: ({ type }, agent) => {
+      if (type !== "telemetryRefused" || sent >= 500) return;
+      deepest = Math.max(deepest, ++depth);
+      agent.telemetry.send("telemetry", { n: sent++, text: "x".repeat(200) });
+      depth--;
+    },
+  });
+  const agent = world.boot();
+  await world.run(5000);
+  agent.telemetry.send("telemetry", { n: sent++, text: "x".repeat(200) });
+  await world.run(5000);
+  t.is(deepest, 1);
+  t.true(sent <= limits.telemetryMessages + 2, `${sent}`);
 });

@@ -145,6 +145,14 @@ export class Session {
     return Math.min(limits.inFlight, this.#terms?.receiveMaximum ?? limits.inFlight);
   }
 
+  /** Messages that are kept for the next link and have no answer yet. */
+  get kept(): number {
+    let count = 0;
+    for (const { message } of this.#inFlight.values()) if (message.keep) count++;
+    for (const message of this.#queue) if (message.keep) count++;
+    return count;
+  }
+
   /** A link is up: CONNACK has arrived. */
   attach(client: MQTTClientLike, terms: Terms): void {
     this.#client = client;

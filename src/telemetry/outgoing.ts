@@ -25,6 +25,8 @@ const names = Object.freeze(Object.keys(priorities)) as readonly Priority[];
 const reserved: readonly string[] = Object.freeze(["id", "time", "timeUncertain"]);
 
 export class Outgoing {
+  /** Flash takes nothing any more: said, and not again before it took something. */
+  isLame = false;
   readonly #wiring: Wiring;
   readonly #outbox: Outbox;
   readonly #drain: Drain;

@@ -1,7 +1,6 @@
 // Telemetry from the product to the session: by way of flash where there is an outbox, else by a short queue in memory.
 import { AgentError } from "../errors.js";
 import { limits } from "../limits.js";
-import type { Session } from "../mqtt/session.js";
 import type { Wiring } from "../wiring.js";
 import type { ChannelMessage, Priority } from "./channel.js";
 import type { Channels } from "./channels.js";
@@ -26,12 +25,7 @@ export class Sender {
   /** Null when the partition could not be used. */
   #outgoing: Outgoing | null | undefined;
   #isOnline = false;
-  /** The session that messages from memory were handed to, and how many of them have no answer yet: it keeps them. */
-  #carrier: Session | undefined;
-  #carried = 0;
   #isFlushing = false;
-  /** Flash takes nothing any more: said, and not again before it took something. */
-  #isLame = false;
 
   constructor(wiring: Wiring, channels: Channels | undefined) {
     this.#wiring = wiring;
@@ -93,13 +87,13 @@ export class Sender {
     if (this.#outgoing && (QoS === 1 || !this.#isOnline)) {
       try {
         this.#outgoing.keep(message);
-        this.#isLame = false;
+        this.#outgoing.isLame = false;
         return;
       } catch (cause) {
         if (!(cause instanceof AgentError) || cause.kind !== "storage") throw cause;
         // Flash that takes nothing any more: the memory is what is left.
-        const isKnown = this.#isLame;
-        this.#isLame = true;
+        const isKnown = this.#outgoing.isLame;
+        this.#outgoing.isLame = true;
         if (!isKnown) this.#wiring.emit({ type: "fault", error: cause });
       }
     }
@@ -134,11 +128,9 @@ export class Sender {
   flush(): void {
     if (!this.#isOnline) return;
     const { session } = this.#wiring;
-    if (this.#carrier !== session) this.#carried = 0;
-    this.#carrier = session;
     // As with the outbox, the rest of the window is for others.
     for (let left: number = limits.telemetryMessages; left > 0 && !this.#isFlushing; left--) {
-      if (!session.hasRoom || this.#carried >= limits.memoryInFlight) break;
+      if (!session.hasRoom || session.kept >= limits.memoryInFlight) break;
       const sample = this.#queue.shift();
       if (!sample) break;
       // Whoever sends when it is told of a refusal in here is not flushed in here.
@@ -155,20 +147,13 @@ export class Sender {
   #send({ channel, payload, QoS }: Sample): void {
     const { dropped } = this.#queue;
     const { byteLength } = payload;
-    if (QoS === 1) this.#carried++;
     this.#wiring.session.publish({
       topic: this.#wiring.topicOf(channel),
       payload,
       QoS,
       keep: true,
-      onAcknowledged: () => {
-        this.#carried--;
-        this.#wiring.emit({ type: "telemetry", channel, byteLength, dropped });
-      },
-      onRefused: error => {
-        if (QoS === 1) this.#carried--;
-        this.#wiring.emit({ type: "telemetryRefused", channel, error });
-      },
+      onAcknowledged: () => this.#wiring.emit({ type: "telemetry", channel, byteLength, dropped }),
+      onRefused: error => this.#wiring.emit({ type: "telemetryRefused", channel, error }),
     });
   }
 }

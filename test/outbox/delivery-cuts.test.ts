@@ -52,7 +52,7 @@ test("the power goes at every flash operation: delivered and told are what was p
       both += verdict.both;
     }
   }
-  t.deepEqual(failures, []);
+  t.deepEqual(failures.slice(0, 5), []);
   t.log(
     `${cuts} cuts over ${operations} operations, ${doubles} doubles, ${both} told and delivered`,
   );
@@ -81,7 +81,7 @@ test("the power goes again while the device recovers: the same holds", async t =
       failures.push(`${operation} ${JSON.stringify(when)}, ${JSON.stringify(again)}: ${fault}`);
     pairs++;
   }
-  t.deepEqual(failures, []);
+  t.deepEqual(failures.slice(0, 5), []);
   t.true(second > pairs / 3);
   t.log(`${pairs} pairs, ${second} of them with a cut in the recovery`);
   console.log(`delivery: ${second} pairs of power cuts, nothing promised lost without a count`);

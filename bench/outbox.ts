@@ -135,40 +135,29 @@ async function inLevel(path: string): Promise<Store | string> {
   };
 }
 
-interface SqliteLike {
-  exec(sql: string): void;
-  prepare(sql: string): {
-    run(...values: unknown[]): unknown;
-    all(...values: unknown[]): readonly { readonly id: number }[];
-  };
-  close(): void;
-}
-
+/** As WebAssembly, over Node's files: nothing is downloaded or built. Without a write-ahead log, which it does not have. */
 async function inSqlite(path: string): Promise<Store | string> {
-  const name: string = "node:sqlite";
-  type Module = { readonly DatabaseSync: new (path: string) => SqliteLike };
-  const module = await import(name).then(
-    loaded => loaded as Module,
-    () => undefined,
-  );
-  if (module === undefined)
-    return `SQLite: this Node (${process.version}) has no node:sqlite, from 22.5 on it has; better-sqlite3 downloads a binary when installed`;
-  const database = new module.DatabaseSync(path);
-  database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL");
+  const loaded = await import("node-sqlite3-wasm").catch(() => undefined);
+  if (loaded === undefined) return "SQLite: node-sqlite3-wasm is not installed";
+  const database = new loaded.default.Database(path);
+  database.exec("PRAGMA synchronous = OFF");
   database.exec(
     "CREATE TABLE outbox (id INTEGER PRIMARY KEY, topic TEXT, time INTEGER, payload BLOB)",
   );
   const insert = database.prepare("INSERT INTO outbox (topic, time, payload) VALUES (?, ?, ?)");
-  const select = database.prepare("SELECT * FROM outbox ORDER BY id LIMIT ?");
+  const select = database.prepare("SELECT id, payload FROM outbox ORDER BY id LIMIT ?");
   const forget = database.prepare("DELETE FROM outbox WHERE id = ?");
   return {
-    append: (time, payload) => void insert.run(topic, time, payload),
+    append: (time, payload) => void insert.run([topic, time, payload]),
     drain: () => {
-      const rows = select.all(batch);
-      for (const { id } of rows) forget.run(id);
+      const rows = select.all([batch]);
+      for (const row of rows) forget.run([row["id"] as number]);
       return rows.length;
     },
-    close: () => database.close(),
+    close: () => {
+      for (const statement of [insert, select, forget]) statement.finalize();
+      database.close();
+    },
   };
 }
 

@@ -20,7 +20,10 @@ function read<S extends Shape>(
   shape: S,
   where: string,
 ): Read<S> {
-  return format === "cbor" ? readCbor(payload, shape, where) : readJson(payload, shape, where);
+  const read =
+    format === "cbor" ? readCbor(payload, shape, where) : readJson(payload, shape, where);
+  // Null stands for an object that has no members.
+  return read ?? ({} as Read<S>);
 }
 
 /** CreateCertificateFromCsr. */

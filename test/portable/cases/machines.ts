@@ -8,6 +8,11 @@ import { connectionTable } from "../../../src/connection/table.js";
 import { AgentError } from "../../../src/errors.js";
 import { CredentialStore } from "../../../src/provisioning/credentials.js";
 import {
+  parseCertified,
+  parseRegistered,
+  parseRejected,
+} from "../../../src/provisioning/messages.js";
+import {
   notProvisioned,
   type ProvisioningRecord,
   step as provision,
@@ -15,6 +20,7 @@ import {
 import { enrollmentTable } from "../../../src/provisioning/table.js";
 import { shadowTable } from "../../../src/shadow/table.js";
 import { fullJitter } from "../../../src/util/backoff.js";
+import { toUtf8 } from "../../../src/util/bytes.js";
 import { check, equal, refuses } from "../harness.js";
 
 const tables: Record<string, { readonly [state: string]: { readonly [event: string]: string } }> = {
@@ -310,3 +316,15 @@ check(
     equal(JSON.stringify(story.record.enrollment), '{"state":"keyed","via":"claim","slot":1}');
   },
 );
+
+check("provisioning: null in place of a reply is refused like any other that says nothing", () => {
+  const replies = [
+    ["json", toUtf8("null")],
+    ["cbor", Uint8Array.of(0xf6)],
+  ] as const;
+  for (const [format, payload] of replies) {
+    refuses(() => parseCertified(format, payload, undefined), "protocol");
+    refuses(() => parseRegistered(format, payload), "protocol");
+    equal(parseRejected(format, payload, "create").code, "provisioning/rejected");
+  }
+});

@@ -15,6 +15,8 @@ export interface Host {
   readonly keyValue: KeyValueProvider;
   /** Partitions of raw flash, where the machine has them. */
   readonly flash?: FlashProvider;
+  /** Two slots for the firmware, where the machine has them; the one that does not run is the partition `nextota` of `flash`. */
+  readonly update?: Update;
 }
 
 /** ECMA-419 "the class to use travels in the options": `io` is constructed with the rest spread in. */
@@ -56,6 +58,8 @@ export interface Crypto {
   random(byteLength: number): Uint8Array;
   /** @returns 32, 48 or 64 bytes. */
   digest(hash: HashName, bytes: Uint8Array): Uint8Array;
+  /** A digest of what comes in parts. */
+  startDigest(hash: HashName): RunningDigest;
   /** A new P-256 key pair from the system generator. May block for some hundred milliseconds on a small device. */
   generateKeyPair(): KeyPair;
   /** ECDSA with SHA-256 over `message` (unhashed). @returns the signature as DER `SEQUENCE { r, s }`. */
@@ -75,6 +79,14 @@ export interface Crypto {
     r: Uint8Array,
     s: Uint8Array,
   ): boolean;
+  /** As `verifyEcdsa`, over what `digest` or `startDigest` has made of the message: 32, 48 or 64 bytes. */
+  verifyEcdsaDigest(
+    curve: CurveName,
+    publicPoint: Uint8Array,
+    digest: Uint8Array,
+    r: Uint8Array,
+    s: Uint8Array,
+  ): boolean;
   /**
    * `input ** exponent % modulus`, all big-endian; pads and unpads nothing.
    *
@@ -84,6 +96,12 @@ export interface Crypto {
    * @returns         as long as the modulus
    */
   rsaPublic(modulus: Uint8Array, exponent: Uint8Array, input: Uint8Array): Uint8Array;
+}
+
+export interface RunningDigest {
+  write(bytes: Uint8Array): void;
+  /** Once, as the last call. @returns 32, 48 or 64 bytes */
+  close(): Uint8Array;
 }
 
 export interface System {
@@ -240,4 +258,37 @@ export interface FlashStatus {
   readonly writeAlign?: number | undefined;
   /** What an erased byte reads as; absent is 0xFF. */
   readonly eraseValue?: number | undefined;
+}
+
+// -- updates of the firmware (ECMA-419 "update" has `complete`; trial, confirmation and the way back are ours) --
+
+/**
+ * Two slots for the firmware's image. One runs; the other is the partition `nextota` of `Host.flash`, which holds whatever was
+ * written there last. All of it survives restarts and power cuts: a call that was cut off has done its work, or none.
+ */
+export interface Update {
+  /** The slot that runs, 1 to 16 characters; the same name for the same slot, whenever it runs. */
+  readonly running: string;
+  /** Whether the running image is on trial: unless `confirm` is called first, any restart runs the one before. */
+  readonly isOnTrial: boolean;
+  /** Whether the image in `nextota` was on trial and has not been confirmed: it does not start again until `complete` says so. */
+  readonly hasReverted: boolean;
+  /** What the image in `nextota` says of itself; nothing where the platform's images say nothing. Not to be trusted by itself. */
+  describe(): ImageDescription | undefined;
+  /**
+   * From the next start on the image in `nextota` runs, on trial.
+   *
+   * @throws AgentError "ota/image" when the platform sees that it cannot run, "storage/write" when the medium refuses:
+   *         the running image stays the one that starts
+   */
+  complete(): void;
+  /** The running image stays. @throws AgentError "storage/write": it is still on trial then */
+  confirm(): void;
+  /** Gives up the running image, which is on trial, and restarts into the one before; does not return on a device. */
+  revert(): void;
+}
+
+export interface ImageDescription {
+  readonly version?: string | undefined;
+  readonly product?: string | undefined;
 }

@@ -6,7 +6,7 @@ import HMAC from "hmac";
 import Modular from "modular";
 import Mont from "mont";
 import { AgentError } from "../../src/errors.js";
-import type { Crypto, CurveName, HashName, KeyPair } from "../../src/host.js";
+import type { Crypto, CurveName, HashName, KeyPair, RunningDigest } from "../../src/host.js";
 import { concat } from "../../src/util/bytes.js";
 import type { KeyArithmetic } from "./client-identity.js";
 import { isOnCurve, toPoint } from "./curve-point.js";
@@ -21,6 +21,14 @@ export class NativeCrypto implements Crypto {
 
   digest(hash: HashName, bytes: Uint8Array): Uint8Array {
     return digest(hash, bytes);
+  }
+
+  startDigest(hash: HashName): RunningDigest {
+    const running = new Digest(digestName(hash));
+    return {
+      write: bytes => running.write(bytes),
+      close: () => new Uint8Array(running.process()),
+    };
   }
 
   generateKeyPair(): KeyPair {
@@ -46,6 +54,16 @@ export class NativeCrypto implements Crypto {
     return verifyDigest(curve, publicPoint, digest(hash, message), concat([r, s]));
   }
 
+  verifyEcdsaDigest(
+    curve: CurveName,
+    publicPoint: Uint8Array,
+    digest: Uint8Array,
+    r: Uint8Array,
+    s: Uint8Array,
+  ): boolean {
+    return verifyDigest(curve, publicPoint, digest, concat([r, s]));
+  }
+
   rsaPublic(modulus: Uint8Array, exponent: Uint8Array, input: Uint8Array): Uint8Array {
     // The SDK's own conversions: by way of text they would take as long as the power does.
     const [n, e, base] = [modulus, exponent, input].map(each =>
@@ -57,8 +75,11 @@ export class NativeCrypto implements Crypto {
 }
 
 function digest(hash: HashName, bytes: Uint8Array): Uint8Array {
-  const name = hash === "SHA-256" ? "SHA256" : hash === "SHA-384" ? "SHA384" : "SHA512";
-  return new Uint8Array(new Digest(name).process(bytes));
+  return new Uint8Array(new Digest(digestName(hash)).process(bytes));
+}
+
+function digestName(hash: HashName): "SHA256" | "SHA384" | "SHA512" {
+  return hash === "SHA-256" ? "SHA256" : hash === "SHA-384" ? "SHA384" : "SHA512";
 }
 
 export function sha256(bytes: Uint8Array): Uint8Array {

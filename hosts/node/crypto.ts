@@ -1,4 +1,5 @@
-// Keys, signatures and chance on Node: OpenSSL through node:crypto.
+// Keys, signatures and chance on Node: OpenSSL through node:crypto, which verifies no ECDSA over a digest that is there already:
+// @noble/curves does.
 
 import {
   constants,
@@ -12,15 +13,25 @@ import {
   randomBytes,
   verify,
 } from "node:crypto";
+import { p256, p384 } from "@noble/curves/nist.js";
 import { AgentError } from "../../src/errors.js";
-import type { Crypto, CurveName, HashName } from "../../src/host.js";
+import type { Crypto, CurveName, HashName, RunningDigest } from "../../src/host.js";
 
 /** The point is the last 65 bytes of a P-256 SubjectPublicKeyInfo. */
 const pointBytes = 65;
 const maximumRandomBytes = 256;
 
 export function createCrypto(): Crypto {
-  return { random, digest, generateKeyPair, sign, verifyEcdsa, rsaPublic };
+  return {
+    random,
+    digest,
+    startDigest,
+    generateKeyPair,
+    sign,
+    verifyEcdsa,
+    verifyEcdsaDigest,
+    rsaPublic,
+  };
 }
 
 function random(byteLength: number): Uint8Array {
@@ -35,6 +46,34 @@ function random(byteLength: number): Uint8Array {
 
 function digest(hash: HashName, bytes: Uint8Array): Uint8Array {
   return new Uint8Array(createHash(opensslName(hash)).update(bytes).digest());
+}
+
+function startDigest(hash: HashName): RunningDigest {
+  const running = createHash(opensslName(hash));
+  return {
+    write: bytes => {
+      running.update(bytes);
+    },
+    close: () => new Uint8Array(running.digest()),
+  };
+}
+
+function verifyEcdsaDigest(
+  curve: CurveName,
+  publicPoint: Uint8Array,
+  digest: Uint8Array,
+  r: Uint8Array,
+  s: Uint8Array,
+): boolean {
+  const signature = Uint8Array.from([...r, ...s]);
+  // Either half of the order counts, as everywhere but in some currencies; a hash would be made of the digest by default.
+  const options = { prehash: false, lowS: false, format: "compact" } as const;
+  try {
+    return (curve === "P-256" ? p256 : p384).verify(signature, digest, publicPoint, options);
+  } catch {
+    // What cannot be read as a point has signed nothing.
+    return false;
+  }
 }
 
 function verifyEcdsa(

@@ -8,6 +8,15 @@ export function createCrypto(bridge: Bridge): Crypto {
   return {
     random: byteLength => bridge.request("crypto.random", [byteLength]).bytes,
     digest: (hash, bytes) => bridge.request("crypto.digest", [hash], bytes).bytes,
+    startDigest: hash => {
+      const id = bridge.request("crypto.startDigest", [hash]).value as number;
+      return {
+        write: bytes => {
+          bridge.request("crypto.writeDigest", [id], bytes);
+        },
+        close: () => bridge.request("crypto.closeDigest", [id]).bytes,
+      };
+    },
     generateKeyPair: () => {
       const { value, bytes } = bridge.request("crypto.generateKeyPair");
       const length = value as number;
@@ -19,6 +28,11 @@ export function createCrypto(bridge: Bridge): Crypto {
       const lengths = [publicPoint.length, r.length, s.length];
       const bytes = concat([publicPoint, r, s, message]);
       return bridge.request("crypto.verifyEcdsa", [curve, hash, ...lengths], bytes).value === true;
+    },
+    verifyEcdsaDigest: (curve, publicPoint, digest, r, s) => {
+      const lengths = [publicPoint.length, r.length, s.length];
+      const bytes = concat([publicPoint, r, s, digest]);
+      return bridge.request("crypto.verifyEcdsaDigest", [curve, ...lengths], bytes).value === true;
     },
     rsaPublic: (modulus, exponent, input) => {
       const lengths = [modulus.length, exponent.length];

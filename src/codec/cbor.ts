@@ -1,9 +1,12 @@
-// CBOR (RFC 8949) in both directions, for the provisioning messages. Reading is by shape, as of JSON: what nobody asked for is
+// CBOR (RFC 8949) in both directions, for provisioning and file streams. Reading is by shape, as of JSON: what nobody asked for is
 // checked and passed over. Definite lengths only, no tags, no floats: a service that answers requests like ours sends none.
 import { AgentError } from "../errors.js";
 import { limits } from "../limits.js";
 import { concat, fromUtf8, toUtf8 } from "../util/bytes.js";
 import type { Json, Read, Shape } from "./json.js";
+
+/** Members that JSON has no form for. */
+export type CborBytes = Uint8Array | { readonly [name: string]: Json | Uint8Array | undefined };
 
 const unsigned = 0;
 const negative = 1;
@@ -49,6 +52,10 @@ class Reader {
         : this.#members(argument, shape, path, depth);
     }
     if (type === text && shape === "string") return this.#text(argument);
+    if (type === byteString && shape === "raw") {
+      const start = this.#take(argument);
+      return this.#bytes.subarray(start, this.#at);
+    }
     if (type <= negative && (shape === "integer" || shape === "number"))
       return type === unsigned ? argument : -1 - argument;
     if (type === simple && shape === "boolean" && argument <= 21) return argument === 21;
@@ -144,8 +151,12 @@ class Reader {
   }
 }
 
-/** @throws AgentError "codec/cbor" for a number that is no whole number, and for nesting deeper than `limits.jsonDepth` */
-export function writeCbor(value: Json, depth = 0): Uint8Array {
+/**
+ * Bytes are written as a byte string.
+ *
+ * @throws AgentError "codec/cbor" for a number that is no whole number, and for nesting deeper than `limits.jsonDepth`
+ */
+export function writeCbor(value: Json | CborBytes, depth = 0): Uint8Array {
   if (depth > limits.jsonDepth)
     throw new AgentError("codec/cbor", "nesting is too deep to be written");
   if (value === null) return Uint8Array.of(0xf6);
@@ -159,11 +170,14 @@ export function writeCbor(value: Json, depth = 0): Uint8Array {
     const bytes = toUtf8(value);
     return concat([head(text, bytes.length), bytes]);
   }
+  if (value instanceof Uint8Array) return concat([head(byteString, value.length), value]);
   if (Array.isArray(value)) {
     const items = (value as readonly Json[]).map(item => writeCbor(item, depth + 1));
     return concat([head(array, items.length), ...items]);
   }
-  const members = Object.entries(value as { readonly [name: string]: Json | undefined });
+  const members = Object.entries(
+    value as { readonly [name: string]: Json | Uint8Array | undefined },
+  );
   const written = members.filter(([, member]) => member !== undefined);
   const parts = written.flatMap(([name, member]) => [
     writeCbor(name, depth + 1),

@@ -4,7 +4,10 @@ import { AgentError } from "../errors.js";
 import { limits } from "../limits.js";
 import { fromUtf8 } from "../util/bytes.js";
 
-/** What stands where: a leaf type, or an object's members. `scalar` takes string, number, boolean or null. */
+/**
+ * What stands where: a leaf type, or an object's members. `scalar` takes string, number, boolean or null; `raw` takes anything,
+ * and is the bytes of its text.
+ */
 export type Shape =
   | "string"
   | "number"
@@ -12,6 +15,7 @@ export type Shape =
   | "boolean"
   | "scalar"
   | "strings"
+  | "raw"
   | { readonly [name: string]: Shape };
 
 export type Scalar = string | number | boolean | null;
@@ -30,7 +34,9 @@ export type Read<S> = S extends "string"
         ? Scalar | typeof unsupported
         : S extends "strings"
           ? Map<string, string>
-          : { readonly [K in keyof S]: Read<S[K]> | undefined };
+          : S extends "raw"
+            ? Uint8Array
+            : { readonly [K in keyof S]: Read<S[K]> | undefined };
 
 /** Stands for a value of a kind the shape has no use for. */
 export const unsupported: unique symbol = Symbol("unsupported");
@@ -61,6 +67,23 @@ export function readJson<S extends Shape>(
   return value as Read<S>;
 }
 
+/**
+ * The elements of an array, each as its own JSON text.
+ *
+ * @param most  elements; more are refused
+ * @throws      AgentError "codec/json" or "codec/utf8", as `readJson`
+ */
+export function readElements(
+  bytes: Uint8Array,
+  most: number,
+  where: string,
+): readonly Uint8Array[] {
+  const reader = new Reader(bytes, where, undefined);
+  const found = reader.elements(where, most);
+  reader.end();
+  return found;
+}
+
 const quote = 34;
 const openBrace = 123;
 const closeBrace = 125;
@@ -83,6 +106,8 @@ class Reader {
 
   read(shape: Shape, path: string, depth: number): unknown {
     const first = this.#peek();
+    if (shape === "raw")
+      return first === 110 ? (this.read("scalar", path, depth) ?? undefined) : this.#raw(depth);
     if (typeof shape === "object") {
       if (first === openBrace) return this.#members(shape, path, depth);
     } else if (shape === "strings") {
@@ -107,6 +132,33 @@ class Reader {
     if (!this.#judge) this.#fail(`${path} is not an object`);
     this.#skip(depth);
     return unsupported;
+  }
+
+  /** A view of the text, not a copy. */
+  #raw(depth: number): Uint8Array {
+    const start = this.#at;
+    this.#skip(depth);
+    return this.#bytes.subarray(start, this.#at);
+  }
+
+  /** @returns the elements' own texts; a view of each, not a copy */
+  elements(path: string, most: number): readonly Uint8Array[] {
+    if (this.#peek() !== openBracket) this.#fail(`${path} is not an array`);
+    this.#at++;
+    const found: Uint8Array[] = [];
+    if (this.#peek() === closeBracket) {
+      this.#at++;
+      return found;
+    }
+    for (;;) {
+      if (found.length >= most) this.#fail(`${path} has more than ${most} elements`);
+      this.#space();
+      found.push(this.#raw(1));
+      const next = this.#peek();
+      this.#at++;
+      if (next === closeBracket) return found;
+      if (next !== comma) this.#fail("',' or ']' expected");
+    }
   }
 
   end(): void {

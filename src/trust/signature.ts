@@ -49,6 +49,29 @@ export function isSignature(crypto: Verifier, question: SignatureQuestion): bool
     : isPss(crypto, scheme.hash, digest, encoded, bitLength(key.modulus) - 1);
 }
 
+/** As `SignatureQuestion`, of a message that has been read before, in parts. */
+export interface DigestQuestion {
+  readonly key: PublicKey;
+  readonly hash: HashName;
+  readonly digest: Uint8Array;
+  /** ECDSA as DER, or PKCS#1 v1.5, as the key is. */
+  readonly signature: Uint8Array;
+}
+
+/** @returns false for a signature that is wrong, malformed, or of another kind than the key. */
+export function isDigestSignature(
+  crypto: Pick<Crypto, "verifyEcdsaDigest" | "rsaPublic">,
+  { key, hash, digest, signature }: DigestQuestion,
+): boolean {
+  if (key.kind === "ec") {
+    const halves = parseEcdsa(key.curve, signature);
+    if (halves === undefined) return false;
+    return crypto.verifyEcdsaDigest(key.curve, key.point, digest, halves.r, halves.s);
+  }
+  const encoded = openRsa(crypto, key, signature);
+  return encoded !== undefined && isEqual(encoded, encodePkcs1(hash, digest, encoded.length));
+}
+
 export interface EcdsaSignature {
   /** Big-endian, as long as the order, from 1 to the order less one. */
   readonly r: Uint8Array;
@@ -79,7 +102,11 @@ function scalar(curve: CurveName, magnitude: Uint8Array): Uint8Array | undefined
 }
 
 /** The encoded message in the signature, as long as the modulus. */
-function openRsa(crypto: Verifier, key: RsaKey, signature: Uint8Array): Uint8Array | undefined {
+function openRsa(
+  crypto: Pick<Crypto, "rsaPublic">,
+  key: RsaKey,
+  signature: Uint8Array,
+): Uint8Array | undefined {
   const { modulus, exponent } = key;
   if (signature.length !== modulus.length || !isBelow(signature, modulus)) return undefined;
   return crypto.rsaPublic(modulus, exponent, signature);

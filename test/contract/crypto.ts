@@ -65,13 +65,30 @@ export const cryptoCases: readonly ContractCase<CryptoSubject>[] = [
     },
   },
   {
+    title: "a digest in parts is that of the whole, also of several at a time",
+    run({ crypto }) {
+      const whole = new Uint8Array(3000).map((_, i) => i * 7);
+      for (const hash of ["SHA-256", "SHA-384", "SHA-512"] as const) {
+        const [running, other] = [crypto.startDigest(hash), crypto.startDigest(hash)];
+        for (let at = 0; at < whole.length; at += 700) running.write(whole.subarray(at, at + 700));
+        other.write(new Uint8Array(0));
+        sameBytes(running.close(), crypto.digest(hash, whole), hash);
+        sameBytes(other.close(), crypto.digest(hash, new Uint8Array(0)), `${hash} of nothing`);
+      }
+    },
+  },
+  {
     title: "ECDSA of both curves and every hash is verified, and no neighbour of it",
     run({ crypto }) {
       for (const { curve, hash, point, signature } of ecdsaVectors) {
         const [key, both] = [fromHex(point), fromHex(signature)];
         const is = (message: Uint8Array, publicPoint = key, halves = both) => {
           const [r, s] = [halves.slice(0, halves.length / 2), halves.slice(halves.length / 2)];
-          return crypto.verifyEcdsa(curve, publicPoint, hash, message, r, s);
+          const answer = crypto.verifyEcdsa(curve, publicPoint, hash, message, r, s);
+          const digest = crypto.digest(hash, message);
+          const again = crypto.verifyEcdsaDigest(curve, publicPoint, digest, r, s);
+          same(again, answer, `${curve} ${hash}: over the digest`);
+          return answer;
         };
         const label = `${curve} ${hash}`;
         assert(is(ascii("abc")), label);

@@ -122,9 +122,11 @@ const host: Host = {
   crypto: {
     random: length => random.bytes(length),
     digest: unused,
+    startDigest: unused,
     generateKeyPair: unused,
     sign: unused,
     verifyEcdsa: unused,
+    verifyEcdsaDigest: unused,
     rsaPublic: unused,
   },
   system: { id: "board-1", restart: unused, freeHeapBytes: () => undefined },

@@ -9,6 +9,7 @@ import type {
   Host,
   KeyValue,
   Resolver,
+  RunningDigest,
   TimerHandle,
 } from "../../../src/host.js";
 import { type Args, Sockets } from "./sockets.js";
@@ -29,6 +30,8 @@ export class Requests {
   readonly #due = new Set<number>();
   readonly #resolvers = new Map<number, Resolver>();
   readonly #stores = new Map<number, KeyValue>();
+  readonly #digests = new Map<number, RunningDigest>();
+  #lastDigest = 0;
   readonly #partitions = new Map<number, Flash>();
   readonly #sockets: Sockets;
 
@@ -57,6 +60,22 @@ export class Requests {
         return { bytes: crypto.random(args[0] as number) };
       case "crypto.digest":
         return { bytes: crypto.digest(args[0] as HashName, bytes) };
+      case "crypto.startDigest":
+        this.#digests.set(++this.#lastDigest, crypto.startDigest(args[0] as HashName));
+        return { value: this.#lastDigest };
+      case "crypto.writeDigest":
+        this.#digests.get(id)!.write(bytes);
+        return {};
+      case "crypto.closeDigest": {
+        const running = this.#digests.get(id)!;
+        this.#digests.delete(id);
+        return { bytes: running.close() };
+      }
+      case "crypto.verifyEcdsaDigest": {
+        const [curve, ...lengths] = args as [CurveName, ...number[]];
+        const [point, r, s, digest] = split(bytes, lengths) as Four;
+        return { value: crypto.verifyEcdsaDigest(curve, point, digest, r, s) };
+      }
       case "crypto.verifyEcdsa": {
         const [curve, hash, ...lengths] = args as [CurveName, HashName, ...number[]];
         const [point, r, s, message] = split(bytes, lengths) as Four;

@@ -1,5 +1,5 @@
-import { readJson, unsupported, writeJson } from "../../../src/codec/json.js";
-import { toUtf8 } from "../../../src/util/bytes.js";
+import { readElements, readJson, unsupported, writeJson } from "../../../src/codec/json.js";
+import { fromUtf8, toUtf8 } from "../../../src/util/bytes.js";
 import { check, equal, refuses } from "../harness.js";
 
 const shape = {
@@ -11,6 +11,7 @@ const shape = {
   map: "strings",
   state: { led: "scalar" },
 } as const;
+const raw = { x: "raw", y: "raw", z: "raw" } as const;
 const read = (text: string) => readJson(toUtf8(text), shape, "text");
 
 check("json: named members are read, others passed over", () => {
@@ -143,4 +144,26 @@ check("json: what is written reads back", () => {
 check("json: what is no JSON is not written", () => {
   refuses(() => writeJson(Number.NaN), "protocol");
   refuses(() => writeJson({ a: [Number.POSITIVE_INFINITY] }), "protocol");
+});
+
+check("json: what is wanted as it stands is the bytes of its text", () => {
+  const { x, y, z } = readJson(
+    toUtf8(' { "x" : {"a":[1, {}]} , "y":"\\n", "z": null}'),
+    raw,
+    "text",
+  );
+  equal(fromUtf8(x!), '{"a":[1, {}]}');
+  equal(fromUtf8(y!), '"\\n"');
+  equal(z, undefined);
+  refuses(() => readJson(toUtf8('{"x":[1,}'), raw, "text"), "protocol");
+  refuses(() => readJson(toUtf8(`{"x":${"[".repeat(1000)}`), raw, "text"), "protocol");
+});
+
+check("json: the elements of an array are texts of their own, and not more than wanted", () => {
+  const elements = (text: string) =>
+    readElements(toUtf8(text), 3, "list").map(element => fromUtf8(element));
+  equal(elements(' [ {"a":1} , 2,"]" ] ').join("|"), '{"a":1}|2|"]"');
+  equal(elements("[]").length, 0);
+  for (const text of ["[1,2,3,4]", "{}", "[1,]", "[", "[1] 2", "", "null"])
+    refuses(() => elements(text), "protocol");
 });

@@ -63,6 +63,20 @@ export const limits = Object.freeze({
   settingsBytes: 3900,
   /** Of a verdict's reason, in UTF-16 units; cut. */
   verdictCharacters: 80,
+  /** A firmware image; smaller where the slot is. Refused before anything is read. */
+  imageBytes: 16_777_216,
+  /** A signed manifest. Refused. */
+  manifestBytes: 4096,
+  /** A signature: RSA with 4096 bits. Refused when longer. */
+  signatureBytes: 512,
+  /** Signatures of one manifest, each of which may be calculated; keys of one product. More are refused. */
+  signatures: 8,
+  /** A link to an image; presigned ones have about 1,500. Refused when longer. */
+  linkBytes: 2048,
+  /** Sources of one image. More are refused. */
+  sources: 4,
+  /** A version, a product's or a board's name, of visible ASCII characters. Refused when longer. */
+  nameBytes: 64,
   /** Named shadows beside the classic one. */
   namedShadows: 10,
   /** Named shadows that have filters of their own; more share wildcards. AWS takes 50 subscriptions a connection. */

@@ -57,6 +57,7 @@ export const errorCodes = Object.freeze({
   "ota/incompatible": "refused",
   "ota/reverted": "integrity",
   "ota/signature": "integrity",
+  "ota/slot": "storage",
   "ota/source": "network",
   "ota/untrusted": "integrity",
   "ota/version": "refused",

@@ -1,0 +1,499 @@
+// Performs what an update decides: fetches into the slot that does not run, judges what is in it, switches, and on the other side
+// confirms or goes back. A job handler for the operation "firmware".
+import { AgentError } from "../errors.js";
+import type { Host, Update } from "../host.js";
+import type { Job, JobHandler } from "../jobs/job.js";
+import type { Session } from "../mqtt/session.js";
+import { anchorsOf } from "../trust/credentials.js";
+import { isEqual, toHex } from "../util/bytes.js";
+import { readPair, writePair } from "../util/sealed.js";
+import type { Wiring } from "../wiring.js";
+import { type Device, judge, judgeDescription, judgeSize } from "./decide.js";
+import { readOffer } from "./document.js";
+import { Download, type DownloadOwner } from "./download.js";
+import { type CheckedFirmware, selfTest } from "./firmware.js";
+import { Floor } from "./floor.js";
+import type { Health } from "./health.js";
+import { decodeInstall, encodeInstall } from "./install-record.js";
+import { isImageTrusted, type Manifest, readManifest } from "./manifest.js";
+import type { Offer } from "./offer.js";
+import { Staging } from "./staging.js";
+import { Trial, type TrialOwner } from "./trial.js";
+import { type Install, step, type UpdateEffect, type UpdateEvent, type UpdateRecord } from "./update.js";
+
+/** What is judged of a document before anything is fetched. */
+interface Judged {
+  readonly offer: Offer;
+  readonly manifest: Manifest | undefined;
+  /** Names the file, 32 bytes. */
+  readonly identity: Uint8Array;
+  readonly size: number;
+}
+
+/** Progress is told with the first block and every so many. */
+const blocksPerReport = 64;
+
+export class Updater implements JobHandler, DownloadOwner, TrialOwner {
+  readonly #wiring: Wiring;
+  readonly #options: CheckedFirmware;
+  readonly #health: Health;
+  #record: UpdateRecord = { state: "idle" };
+  #job: Job | undefined;
+  #judged: Judged | undefined;
+  #staging: Staging | undefined;
+  #download: Download | undefined;
+  #trial: Trial | undefined;
+  /** The jobs service has answered over the link there is. */
+  #isAnswered = false;
+
+  constructor(wiring: Wiring, options: CheckedFirmware, health: Health) {
+    this.#wiring = wiring;
+    this.#options = options;
+    this.#health = health;
+  }
+
+  // -- the machine starts --
+
+  /** Finds out what runs, and why. */
+  open(): void {
+    const { running, isOnTrial, hasReverted } = this.#update;
+    this.#event({
+      type: "opened",
+      install: this.#stored(),
+      running,
+      isOnTrial,
+      hasReverted,
+      version: this.#options.version,
+      now: this.now,
+      resetReason: this.host.system.resetReason,
+      allowDowngrade: this.#options.allowDowngrade,
+    });
+  }
+
+  get #update(): Update {
+    return this.host.update!;
+  }
+
+  /** A record that cannot be read is none: what runs on trial is tried all the same. */
+  #stored(): Install | undefined {
+    try {
+      const stored = readPair(this.#wiring.store, "update");
+      return stored && decodeInstall(stored);
+    } catch (cause) {
+      this.#fault("storage/damaged", "ota: what became of the last update cannot be read", cause);
+      return undefined;
+    }
+  }
+
+  // -- the job --
+
+  /** Before the job is started: what can be known to be wrong from the document alone. */
+  check(job: Job): string | undefined {
+    this.#judge(job);
+    return undefined;
+  }
+
+  run(job: Job): void {
+    const judged = this.#judge(job);
+    if (this.#isTrying && !this.#isOwn(job))
+      throw new AgentError("ota/incompatible", "another image is on trial: try again later");
+    this.#job = job;
+    this.#judged = judged;
+    this.#event({
+      type: "offered",
+      jobId: job.id,
+      executionNumber: job.executionNumber,
+      identity: toHex(judged.identity),
+      now: this.now,
+    });
+  }
+
+  cancel(): void {
+    this.#job = undefined;
+    if (this.#isTrying) return this.#giveUp("the job was cancelled");
+    this.#event({ type: "cancelled" });
+  }
+
+  online(): void {
+    this.#download?.online();
+  }
+
+  offline(): void {
+    this.#isAnswered = false;
+    this.#download?.offline();
+  }
+
+  /** The service has answered; `isOurs` says whether the execution that waits is the one this image belongs to. */
+  answered(jobId: string | undefined, executionNumber: number | undefined): void {
+    this.#isAnswered = true;
+    if (!this.#isTrying || this.#record.install?.phase !== "switching") return;
+    // Somebody has ended the job meanwhile: its image is not wanted.
+    const isOwn = jobId !== undefined && this.#isOwn({ id: jobId, executionNumber });
+    if (!isOwn) this.#giveUp("the job was cancelled, or its time was over");
+  }
+
+  /** Whether this is the job whose image was tried last, or is on trial. */
+  #isOwn(job: { readonly id: string; readonly executionNumber: number | undefined }): boolean {
+    const { install } = this.#record;
+    return install?.jobId === job.id && install.executionNumber === job.executionNumber;
+  }
+
+  onDocument(job: Job): void {
+    const judged = this.#judge(job);
+    if (!this.#judged || !isEqual(judged.identity, this.#judged.identity))
+      throw new AgentError("ota/document", "the document names another image than before");
+    this.#download?.sources(judged.offer.sources);
+  }
+
+  onMessage(_job: Job, topic: string, payload: Uint8Array): void {
+    this.#download?.onMessage(topic, payload);
+  }
+
+  /** @throws AgentError for a document that is not for this device, now */
+  #judge(job: Job): Judged {
+    const offer = readOffer(job.document);
+    const device = this.#device;
+    const { crypto } = this.host;
+    if (offer.kind === "manifest") {
+      const manifest = readManifest(offer, this.#options, crypto);
+      // A job that is on the other side of its restart asks for the version that runs.
+      const wrong = this.#isOwn(job) ? undefined : judge(manifest, device);
+      if (wrong) throw wrong;
+      return { offer, manifest, identity: manifest.sha256, size: manifest.size };
+    }
+    if (this.#options.manifestOnly)
+      throw new AgentError("ota/untrusted", "only images with a signed manifest are taken");
+    if (offer.fileType !== 0)
+      throw new AgentError("ota/incompatible", `file type ${offer.fileType} is no firmware`);
+    const wrong = judgeSize(offer.size, device.capacity);
+    if (wrong) throw wrong;
+    // The signature names the file, and who signs another file of that signature has broken it.
+    const identity = crypto.digest("SHA-256", offer.signature);
+    return { offer, manifest: undefined, identity, size: offer.size };
+  }
+
+  get #device(): Device {
+    const { product, hardware, version, allowDowngrade, minimumVersion } = this.#options;
+    return {
+      product,
+      hardware,
+      version,
+      floor: this.#floorAbove(minimumVersion),
+      now: this.now,
+      timeFloor: this.timeFloor,
+      capacity: this.#capacity,
+      allowDowngrade,
+    };
+  }
+
+  get #capacity(): number {
+    const flash = this.host.flash!.open({ path: "nextota", mode: "r" });
+    const { capacity } = new Staging(this, flash);
+    flash.close();
+    return capacity;
+  }
+
+  /** Where it cannot be read, nothing older than what runs is taken: a device that takes nothing at all could never be mended. */
+  #floorAbove(own: string | undefined): string | undefined {
+    try {
+      return this.#floor.above(own);
+    } catch (cause) {
+      this.#fault("storage/damaged", "ota: the floor cannot be read", cause);
+      return this.#options.version;
+    }
+  }
+
+  get #floor(): Floor {
+    return new Floor(this.host.keyValue);
+  }
+
+  // -- decisions and deeds --
+
+  #event(event: UpdateEvent): void {
+    const before = this.#record;
+    const { record, effects } = step(before, event);
+    const known = event.type === "opened" ? event.install : before.install;
+    if (record.install !== known) this.#save(record.install, event.type === "allowed");
+    this.#record = record;
+    for (const effect of effects) this.#perform(effect);
+  }
+
+  /**
+   * @param isNeeded  nothing may go on without it; what else is not saved can be found out again
+   * @throws          AgentError "storage/write": nothing has changed then
+   */
+  #save(install: Install | undefined, isNeeded: boolean): void {
+    if (!install) return;
+    try {
+      writePair(this.#wiring.store, "update", encodeInstall(install));
+    } catch (cause) {
+      const message = "ota: what becomes of the update cannot be saved";
+      if (isNeeded) throw new AgentError("storage/write", message, { cause });
+      this.#fault("storage/write", message, cause);
+    }
+  }
+
+  #perform(effect: UpdateEffect): void {
+    switch (effect.type) {
+      case "fetch":
+        return this.#attempt(() => this.#fetch());
+      case "stop":
+        return this.#stop();
+      case "verify":
+        return this.#attempt(() => this.#verify());
+      case "announce":
+        return this.#announce();
+      case "ask":
+        return this.#ask();
+      case "switch":
+        return this.#switch();
+      case "watch":
+        this.#trial = new Trial(this, this.#options, this.#health);
+        return;
+      case "active":
+        return this.#job?.report(selfTest("active", this.#options.version));
+      case "keep":
+        return this.#keep();
+      case "revert":
+        return this.#revert();
+      case "succeed":
+        return this.#succeed();
+      case "fail":
+        return this.#end(job => job.fail(effect.error.message));
+    }
+  }
+
+  /** What goes wrong here ends the update, not the agent. */
+  #attempt(work: () => void): void {
+    try {
+      work();
+    } catch (cause) {
+      if (!(cause instanceof AgentError)) throw cause;
+      this.#event({ type: "failed", error: cause });
+    }
+  }
+
+  #end(how: (job: Job) => void): void {
+    const job = this.#job;
+    this.#job = undefined;
+    this.#judged = undefined;
+    if (job) how(job);
+  }
+
+  // -- into the slot --
+
+  /** Opened when it is looked at, and let go with the update. */
+  #slot(): Staging {
+    this.#staging ??= new Staging(this, this.host.flash!.open({ path: "nextota" }));
+    return this.#staging;
+  }
+
+  #fetch(): void {
+    const { offer, identity, size } = this.#judged!;
+    const staging = this.#slot();
+    staging.begin(identity, size);
+    if (staging.isComplete) return this.onComplete();
+    this.#download = new Download(this, staging, anchorsOf(this.#options.trustAnchors));
+    this.#download.sources(offer.sources);
+    this.#download.online();
+  }
+
+  onBlock(done: number, total: number): void {
+    this.#job?.progressed();
+    if (done % blocksPerReport === 1 || done === total)
+      this.#job?.report({ receive: `${done}/${total}` });
+  }
+
+  onComplete(): void {
+    this.#download = undefined;
+    this.#event({ type: "fetched" });
+  }
+
+  onExpired(): void {
+    this.#job?.refresh();
+  }
+
+  onFailed(error: AgentError): void {
+    this.#download = undefined;
+    this.#event({ type: "failed", error });
+  }
+
+  /** What was read back is what is judged. */
+  #verify(): void {
+    this.#slot().digest(
+      digest => this.#attempt(() => this.#verified(digest)),
+      error => this.#event({ type: "failed", error }),
+    );
+  }
+
+  #verified(digest: Uint8Array): void {
+    const { offer, manifest } = this.#judged!;
+    const isRight =
+      offer.kind === "manifest"
+        ? isEqual(digest, manifest!.sha256)
+        : isImageTrusted(offer, digest, this.#options.signers, this.host.crypto);
+    if (!isRight) {
+      // Another attempt is to begin from nothing.
+      this.#slot().clear();
+      throw new AgentError(
+        "ota/signature",
+        offer.kind === "manifest"
+          ? "the image is not the one of its manifest"
+          : "the image is not the one that was signed",
+      );
+    }
+    const described = this.#update.describe();
+    const wrong = manifest ? undefined : judgeDescription(described ?? {}, this.#device);
+    if (wrong) throw wrong;
+    this.#event({ type: "verified" });
+  }
+
+  #stop(): void {
+    this.#download?.close();
+    this.#download = undefined;
+    this.#staging?.close();
+    this.#staging = undefined;
+  }
+
+  // -- into the image --
+
+  /** The cloud knows what comes before the device may be gone for a while. */
+  #announce(): void {
+    const details = selfTest("ready", this.#options.version);
+    this.#job!.report(details, () => {
+      if (this.#record.state === "announcing") this.#event({ type: "announced" });
+    });
+  }
+
+  #ask(): void {
+    this.#job!.whenAllowed("restart", () => {
+      if (this.#record.state === "waiting") this.#attempt(() => this.#allow());
+    });
+  }
+
+  #allow(): void {
+    const { id, executionNumber } = this.#job!;
+    const { manifest, identity } = this.#judged!;
+    this.#event({
+      type: "allowed",
+      install: {
+        phase: "switching",
+        jobId: id,
+        executionNumber,
+        slot: this.#update.running,
+        from: this.#options.version,
+        to: manifest?.version ?? "",
+        identity: toHex(identity),
+        minimumVersion: manifest?.minimumVersion ?? "",
+        cause: "",
+        revertedAt: 0,
+      },
+    });
+  }
+
+  #switch(): void {
+    this.#attempt(() => {
+      this.#stop();
+      this.#update.complete();
+      this.#job!.restart();
+    });
+  }
+
+  // -- on trial --
+
+  get #isTrying(): boolean {
+    const { state } = this.#record;
+    return state === "trial" || state === "settling";
+  }
+
+  get linkTrouble(): string | undefined {
+    return this.#isAnswered ? undefined : "not connected";
+  }
+
+  onWell(): void {
+    this.#event({ type: "well" });
+  }
+
+  onUnwell(): void {
+    this.#event({ type: "unwell" });
+  }
+
+  onSettled(): void {
+    try {
+      this.#update.confirm();
+    } catch (cause) {
+      // Still on trial: tried again in a second, until the time is over.
+      this.#fault("storage/write", "ota: the image cannot be confirmed", cause);
+      return;
+    }
+    this.#trial?.close();
+    this.#trial = undefined;
+    this.#attempt(() => this.#event({ type: "settled" }));
+  }
+
+  onOverdue(trouble: string): void {
+    this.#giveUp(trouble);
+  }
+
+  #giveUp(cause: string): void {
+    this.#event({ type: "givenUp", cause });
+  }
+
+  #keep(): void {
+    const { install } = this.#record;
+    try {
+      const own = this.#options.minimumVersion;
+      this.#floor.raise(own);
+      if (install?.phase === "confirmed") this.#floor.raise(install.minimumVersion || undefined);
+    } catch (cause) {
+      this.#fault("storage/write", "ota: the floor is not saved", cause);
+    }
+    this.#wiring.emit({ type: "update", phase: "confirmed", version: this.#options.version });
+  }
+
+  #revert(): void {
+    this.#trial?.close();
+    this.#trial = undefined;
+    this.#update.revert();
+  }
+
+  #succeed(): void {
+    const { version } = this.#options;
+    const from = this.#record.install?.from ?? "";
+    this.#end(job => job.succeed({ reason: `accepted v${version}`, updatedBy: `v${from}` }));
+  }
+
+  // -- what the parts ask --
+
+  get host(): Host {
+    return this.#wiring.host;
+  }
+
+  get session(): Session {
+    return this.#wiring.session;
+  }
+
+  get thingName(): string | undefined {
+    return this.#wiring.thingName;
+  }
+
+  get now(): number | undefined {
+    return this.#wiring.now;
+  }
+
+  get timeFloor(): number | undefined {
+    return this.#wiring.timeFloor;
+  }
+
+  newToken(): string {
+    return this.#wiring.newToken();
+  }
+
+  enter(work: () => void): void {
+    this.#wiring.enter(work);
+  }
+
+  #fault(code: "storage/damaged" | "storage/write", message: string, cause: unknown): void {
+    this.#wiring.emit({ type: "fault", error: new AgentError(code, message, { cause }) });
+  }
+}

@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #if defined(__APPLE__)
@@ -12,7 +13,7 @@
 int32_t skerry_random(uint8_t *buffer, uint32_t length);
 /* Milliseconds of the monotonic clock. */
 double skerry_ticks(void);
-/* A write to a closed connection is to fail, not to end the process. */
+/* A write to a closed connection is to fail, not to end the process; files and folders are their owner's only. */
 void skerry_prepare(void);
 /* Ends the process; whoever has started it may start it again. */
 void skerry_exit(int32_t status);
@@ -32,6 +33,7 @@ double skerry_ticks(void)
 void skerry_prepare(void)
 {
 	signal(SIGPIPE, SIG_IGN);
+	umask(077);
 }
 
 void skerry_exit(int32_t status)

@@ -1,5 +1,5 @@
 // Performs what a shadow decides: tells the product, saves what it took, then asks and reports.
-import { shadowFilters, shadowTopic } from "../cloud/topics.js";
+import { shadowTopic } from "../cloud/topics.js";
 import { AgentError } from "../errors.js";
 import type { TimerHandle } from "../host.js";
 import { limits } from "../limits.js";
@@ -90,17 +90,13 @@ export class Follower implements Asker {
     return isRead && request === undefined && applying === undefined;
   }
 
-  filters(thingName: string): readonly string[] {
-    return shadowFilters(thingName, this.shadow);
-  }
-
   /** The agent starts: what was stored comes into force. */
   open(wiring: Wiring, turns: Turns): void {
     this.#wiring = wiring;
     this.#turns = turns;
     if (!this.#isStored) return;
     try {
-      const stored = readPair(wiring.store, this.#key);
+      const stored = readPair(wiring.store, this.key);
       if (!stored) return;
       const { values, local } = parseValues(stored, this.leaves);
       this.#record = startingFrom(values, local);
@@ -116,7 +112,7 @@ export class Follower implements Asker {
   }
 
   /** Name of the stored value: a shadow's own may be longer than a key. */
-  get #key(): string {
+  get key(): string {
     if (this.shadow === undefined) return "settings";
     return `set-${crc32(toUtf8(this.shadow)).toString(16).padStart(8, "0")}`;
   }
@@ -180,7 +176,7 @@ export class Follower implements Asker {
       Object.keys(values).every(path => before.values[path] === values[path]);
     if (isSame) return;
     try {
-      writePair(this.#wiring.store, this.#key, encodeValues(values, local));
+      writePair(this.#wiring.store, this.key, encodeValues(values, local));
     } catch (cause) {
       const message = `${this.#name}: not saved, they hold until the next restart`;
       this.#fault(new AgentError("storage/write", message, { cause }));

@@ -12,7 +12,7 @@ export class Shadows {
   #turns: Turns | undefined;
   #thingName = "";
 
-  /** @throws AgentError "agent/options" for a name that is taken or cannot be, and when there are too many */
+  /** @throws AgentError "agent/options" for a name that is taken or cannot be, alone or beside another, and when there are too many */
   add(follower: Follower): void {
     const { shadow } = follower;
     const name = shadow === undefined ? "the classic shadow" : `"${shadow}"`;
@@ -22,6 +22,9 @@ export class Shadows {
       if (this.#named.length >= limits.namedShadows)
         fail(`${name}: at most ${limits.namedShadows} named shadows are followed`);
     }
+    for (const other of this.#followers)
+      if (other.key === follower.key)
+        fail(`"${other.shadow}" and ${name} would be stored under the same key, rename one`);
     this.#followers.push(follower);
   }
 

@@ -2,7 +2,7 @@
 import test, { type ExecutionContext } from "ava";
 import { Flash } from "../../simulator/world/flash.js";
 import { Power } from "../../simulator/world/power.js";
-import type { Settings } from "../../src/index.js";
+import { AgentError, type Settings } from "../../src/index.js";
 import { type BootOptions, boot, World } from "./device-world.js";
 import { rejected } from "./service.js";
 
@@ -573,6 +573,18 @@ for (const [story, isLocal] of [
   });
 
 // -- types --
+
+test("two shadows whose values would be stored under one key are refused, by both names", t => {
+  const { agent } = boot();
+  const own = { seconds: { type: "integer", default: 5 } } as const;
+  agent.settings("plumless", own);
+  agent.settings("other", own);
+  t.throws(() => agent.settings("buckeroo", own), {
+    instanceOf: AgentError,
+    code: "agent/options",
+    message: /"plumless" and "buckeroo" would be stored under the same key/,
+  });
+});
 
 test("the schema gives the types: what does not fit is an error of the compiler", t => {
   const settings = boot().agent.settings(schema);

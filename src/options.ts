@@ -234,7 +234,7 @@ function checkOutbox(outbox: OutboxSettings): OutboxSettings {
   const {
     partition = "outbox",
     messagesPerSecond = 20,
-    bytesPerSecond = 1024,
+    bytesPerSecond = 32_768,
     batchBytes,
   } = outbox;
   if (!/^[A-Za-z0-9_-]{1,15}$/.test(partition))

@@ -51,7 +51,7 @@ export type AgentStatus =
       readonly byteLength: number;
       readonly dropped: number;
     }
-  /** The broker refused what was sent; it is not sent again. */
+  /** It is not sent, or not again: the broker refused it, the outbox has no room for it, or it cannot be put into a message. */
   | { readonly type: "telemetryRefused"; readonly channel: string; readonly error: AgentError }
   /** The agent has moved: a session was held at this endpoint, which is the one to come back to. */
   | { readonly type: "moved"; readonly endpoint: string; readonly port: number }

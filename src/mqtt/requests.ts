@@ -1,4 +1,4 @@
-// One request to the cloud at a time, with a deadline for its answer: what the parts of the agent share.
+// One request to the cloud at a time, with a deadline for its answer: so provisioning asks.
 import type { Timer, TimerHandle } from "../host.js";
 import { limits } from "../limits.js";
 import type { Door } from "../wiring.js";

@@ -100,7 +100,7 @@ export class Sender {
     this.#queue.push(encodeSample(channel, readings, time, QoS));
   }
 
-  /** Whether nothing waits, and nothing is on its way but what waits in memory. */
+  /** Nothing waits, and nothing from flash is on its way; what came from memory and is on its way is for the session to tell. */
   get isEmpty(): boolean {
     return this.#queue.length === 0 && (this.#outgoing?.isEmpty ?? true);
   }

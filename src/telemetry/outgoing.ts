@@ -106,7 +106,7 @@ export class Outgoing {
   }
 
   waiting(bound: WaitingBound): Waiting {
-    return countWaiting(this.#outbox, bound, this.#wiring.now);
+    return countWaiting(this.#outbox, bound, this.now);
   }
 
   online(): void {

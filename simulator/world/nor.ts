@@ -1,4 +1,5 @@
 // NOR flash as it is: erasing turns a block's bits to 1, writing only turns bits to 0, both can be cut in the middle, blocks wear out.
+import { AgentError } from "../../src/errors.js";
 import type { Flash, FlashProvider, FlashStatus } from "../../src/host.js";
 import type { Operation, Tear } from "./power.js";
 import { Random } from "./random.js";
@@ -95,7 +96,7 @@ export class NorFlash {
   provider(path: string, power: Spender = always): FlashProvider {
     return {
       open: options => {
-        if (options.path !== path) throw new Error(`no partition ${options.path}`);
+        if (options.path !== path) throw refused(`no partition ${options.path}`);
         return this.open(power, options.mode === "r");
       },
     };
@@ -104,7 +105,7 @@ export class NorFlash {
   open(power: Spender = always, isReadOnly = false): Flash {
     let isOpen = true;
     const check = (from: number, length: number, align: number) => {
-      if (!isOpen) throw new Error("closed");
+      if (!isOpen) throw refused("closed");
       if (!power.isOn) throw new Error("the power is off");
       const isInside = from >= 0 && length >= 0 && from + length <= this.#bytes.length;
       if (!isInside || !Number.isInteger(from)) this.#fault(`${length} bytes at ${from}: outside`);
@@ -112,7 +113,7 @@ export class NorFlash {
         this.#fault(`${length} bytes at ${from}: not aligned to ${align}`);
     };
     const toChange = () => {
-      if (isReadOnly) throw new Error("read-only");
+      if (isReadOnly) throw refused("read-only");
     };
     return {
       status: () => this.#status,
@@ -138,6 +139,10 @@ export class NorFlash {
       },
       eraseBlock: (first, end = first + 1) => {
         toChange();
+        const { blocks } = this.#status;
+        const areCounts = Number.isInteger(first) && Number.isInteger(end);
+        if (!areCounts || first < 0 || first > end || end > blocks)
+          this.#fault(`blocks ${first} to ${end} of ${blocks}: outside`);
         for (let block = first; block < end; block++) {
           check(block * this.#status.blockLength, this.#status.blockLength, 1);
           power.spend({
@@ -155,7 +160,7 @@ export class NorFlash {
 
   #fault(what: string): never {
     this.#counts.faults++;
-    throw new Error(`NOR flash: ${what}`);
+    throw refused(what);
   }
 
   #refuseRising(bytes: Uint8Array, offset: number): void {
@@ -217,4 +222,9 @@ export class NorFlash {
       if (this.#random.below(1 << 16) < chance * (1 << 16)) bits |= 1 << bit;
     return bits;
   }
+}
+
+/** As every host's flash does. */
+function refused(what: string): AgentError {
+  return new AgentError("storage/write", `NOR flash: ${what}`);
 }

@@ -174,14 +174,17 @@ test("QoS 0 goes past the flash while the link is up, and by way of it while it 
 });
 
 test("a partition that cannot be used is said once; telemetry waits in memory then", async t => {
-  for (const outbox of [{ partition: "other" }, {}]) {
-    const world = await deliveryWorld(outbox.partition ? 16 : 4, { outbox });
+  for (const [blocks, outbox, expected] of [
+    [16, { partition: "other" }, "storage/write"],
+    [4, {}, "outbox/partition"],
+  ] as const) {
+    const world = await deliveryWorld(blocks, { outbox });
     const agent = world.boot();
     agent.telemetry.send("climate", { n: 0 });
     await world.clock.run(10_000);
     t.deepEqual(
       world.faults().map(({ code }) => code),
-      ["outbox/partition"],
+      [expected],
     );
     t.deepEqual(numbers(world.received("climate")), [0]);
   }

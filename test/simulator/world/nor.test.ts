@@ -27,7 +27,8 @@ test("what is not aligned, or outside, is refused and counted", t => {
   t.throws(() => flash.write(word(0), 2048), { message: /outside/ });
   t.throws(() => flash.read(new Uint8Array(1), -1), { message: /outside/ });
   t.throws(() => flash.eraseBlock(4), { message: /outside/ });
-  t.is(nor.counts.faults, 5);
+  t.throws(() => flash.eraseBlock(0.5), { message: /blocks 0.5 to 1.5 of 4: outside/ });
+  t.is(nor.counts.faults, 6);
 });
 
 test("a write and an erase can be cut in the middle", t => {
@@ -62,9 +63,9 @@ test("read-only and closed partitions are kept from harm", t => {
   const provider = new NorFlash(options).provider("outbox");
   t.throws(() => provider.open({ path: "other" }));
   const flash = provider.open({ path: "outbox", mode: "r" });
-  t.throws(() => flash.write(word(0), 0), { message: "read-only" });
-  t.throws(() => flash.eraseBlock(0), { message: "read-only" });
+  t.throws(() => flash.write(word(0), 0), { message: /read-only/ });
+  t.throws(() => flash.eraseBlock(0), { message: /read-only/ });
   flash.close();
   flash.close();
-  t.throws(() => flash.read(4, 0), { message: "closed" });
+  t.throws(() => flash.read(4, 0), { message: /closed/ });
 });

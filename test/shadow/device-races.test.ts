@@ -1,15 +1,16 @@
 // Orders of events that once left device and cloud apart.
 import test from "ava";
-import { boot } from "./device-world.js";
-import { rejected } from "./service.js";
+import type { AgentStatus } from "../../src/index.js";
+import { boot, World } from "./device-world.js";
+import { rejected, type ShadowService } from "./service.js";
 
 const schema = {
   seconds: { type: "integer", default: 5 },
   led: { type: "enum", values: ["off", "red"], default: "off" },
   mode: { type: "integer", default: 0, wins: "device" },
 } as const;
-async function following(begin = (_: ReturnType<typeof boot>) => {}) {
-  const d = boot();
+async function following(begin = (_: ReturnType<typeof boot>) => {}, world = new World()) {
+  const d = boot({ world });
   begin(d);
   const settings = d.agent.settings(schema);
   d.agent.start();
@@ -161,5 +162,89 @@ test("a version that is invalid, because there is no shadow, is a conflict", asy
   settings.set({ mode: 9 });
   await world.run(60_000);
   t.is(service.reported()["mode"], 9);
+  t.deepEqual(world.faults, []);
+});
+
+const verdictsIn = (service: ShadowService) =>
+  service.reported()["_verdicts"] as Record<string, string>;
+
+type Followed = Awaited<ReturnType<typeof following>>;
+
+/** Follows; when the cloud wants a led that there is not, beside seconds that are fine, the product does this inside the verdict. */
+async function insideVerdict(work: (followed: Followed) => void) {
+  const world = new World();
+  const tell = world.onStatus;
+  let times = 0;
+  Object.assign(world, {
+    onStatus: (status: AgentStatus) => {
+      tell(status);
+      if (status.type === "settingRefused" && status.name === "led" && times++ === 0)
+        work(followed);
+    },
+  });
+  const followed = await following(() => {}, world);
+  const changes: unknown[] = [];
+  followed.settings.onChange = changed => void changes.push(changed);
+  await world.run(3000);
+  followed.service.desire({ led: "blue", seconds: 9 });
+  await world.run(60_000);
+  return { ...followed, changes, times };
+}
+
+test("set inside settingRefused, of the refused value: what was wanted beside it is in force as well", async t => {
+  const { world, service, settings, changes } = await insideVerdict(({ settings }) =>
+    settings.set({ led: "red" }),
+  );
+  t.deepEqual(settings.values, { seconds: 9, led: "red", mode: 0 });
+  t.is(service.reported()["led"], "red");
+  t.is(service.reported()["seconds"], 9);
+  t.deepEqual(Object.keys(verdictsIn(service)), ["led"]);
+  t.deepEqual(changes, [{ seconds: 9 }]);
+  t.deepEqual(world.faults, []);
+});
+
+test("set inside settingRefused, of what is wanted: the product's counts, onChange is not called, and a verdict says so", async t => {
+  const { world, service, settings, changes } = await insideVerdict(({ settings }) =>
+    settings.set({ seconds: 7 }),
+  );
+  t.deepEqual(settings.values, { seconds: 7, led: "off", mode: 0 });
+  t.is(service.reported()["seconds"], 7);
+  t.is(verdictsIn(service)["seconds"], "failed: the device has set 7");
+  t.deepEqual(changes, []);
+  t.is(settings.verdicts.get("seconds"), "failed: the device has set 7");
+  t.deepEqual(world.faults, []);
+});
+
+test("set inside settingRefused, to what is wanted: in force without onChange, and no verdict about it", async t => {
+  const { service, settings, changes } = await insideVerdict(({ settings }) =>
+    settings.set({ seconds: 9 }),
+  );
+  t.is(settings.values.seconds, 9);
+  t.is(service.reported()["seconds"], 9);
+  t.deepEqual(Object.keys(verdictsIn(service)), ["led"]);
+  t.deepEqual(changes, []);
+});
+
+test("stop inside settingRefused: nothing is sent after it, and the next start converges", async t => {
+  const followed = await insideVerdict(({ agent }) => agent.stop());
+  const { agent, world, service, settings, changes } = followed;
+  t.is(world.network.open, 0);
+  t.is(service.reported()["seconds"], 5);
+  agent.start();
+  await world.run(60_000);
+  t.is(settings.values.seconds, 9);
+  t.is(service.reported()["seconds"], 9);
+  t.deepEqual(changes, [{ seconds: 9 }]);
+  t.deepEqual(world.faults, []);
+});
+
+test("stop and start inside settingRefused: one link, and it converges", async t => {
+  const { world, service, settings } = await insideVerdict(({ agent }) => {
+    agent.stop();
+    agent.start();
+  });
+  t.is(world.network.open, 1);
+  t.is(settings.values.seconds, 9);
+  t.is(service.reported()["seconds"], 9);
   t.deepEqual(world.faults, []);
 });

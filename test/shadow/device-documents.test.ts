@@ -1,6 +1,6 @@
 // Documents, deltas, versions and deletion as a device sees them: sections 3.3 to 3.6 of the reference, each title names the rule.
-import test, { type ExecutionContext } from "ava";
-import { type BootOptions, boot, type World } from "./device-world.js";
+import test from "ava";
+import { boot, type FollowOptions, follow, isWell } from "./device-world.js";
 import type { Members } from "./service.js";
 
 const schema = {
@@ -24,25 +24,7 @@ const defaults = {
   alarm: { high: 50, tone: { hertz: 440 } },
 };
 
-async function following(options: BootOptions & { readonly begin?: (world: World) => void } = {}) {
-  const device = boot(options);
-  const { agent, world } = device;
-  options.begin?.(world);
-  const settings = agent.settings(schema);
-  const changes: unknown[] = [];
-  settings.onChange = changed => void changes.push(changed);
-  agent.start();
-  await world.run(3000);
-  return { ...device, settings, changes };
-}
-
-function isWell(t: ExecutionContext, { world }: { readonly world: World }): void {
-  t.deepEqual(world.seen("offline"), []);
-  t.deepEqual(
-    world.faults.filter(fault => fault.startsWith("agent/")),
-    [],
-  );
-}
+const following = (options?: FollowOptions<typeof schema>) => follow(schema, options);
 
 interface Case {
   readonly title: string;

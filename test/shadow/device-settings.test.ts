@@ -2,8 +2,8 @@
 import test, { type ExecutionContext } from "ava";
 import { Flash } from "../../simulator/world/flash.js";
 import { Power } from "../../simulator/world/power.js";
-import { AgentError, type Settings } from "../../src/index.js";
-import { type BootOptions, boot, World } from "./device-world.js";
+import { AgentError } from "../../src/index.js";
+import { boot, type FollowOptions, follow, World } from "./device-world.js";
 import { rejected } from "./service.js";
 
 const schema = {
@@ -27,28 +27,9 @@ const defaults = {
   alarm: { high: 50, tone: { hertz: 440 } },
 };
 
-type OnChange = Settings<typeof schema>["onChange"];
+const following = (options?: FollowOptions<typeof schema>) => follow(schema, options);
 
-async function following(
-  options: BootOptions & {
-    readonly begin?: (world: World) => void;
-    readonly onChange?: OnChange;
-  } = {},
-) {
-  const device = boot(options);
-  const { agent, world } = device;
-  options.begin?.(world);
-  const settings = agent.settings(schema);
-  const changes: unknown[] = [];
-  settings.onChange = changed => {
-    changes.push(changed);
-    return options.onChange?.(changed);
-  };
-  agent.start();
-  await world.run(3000);
-  return { ...device, settings, changes };
-}
-
+/** Not even flash has failed. */
 function isWell(t: ExecutionContext, { world }: { readonly world: World }): void {
   t.deepEqual(world.seen("offline"), []);
   t.deepEqual(world.faults, []);

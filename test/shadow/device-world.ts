@@ -1,6 +1,7 @@
 // One device that follows shadows, and the service as the reference has it: on Node or on the XS engine, in virtual time and
 // with seeded chance.
 import { fileURLToPath } from "node:url";
+import type { ExecutionContext } from "ava";
 import { bundleModule } from "../../hosts/xs/engine/bundle.js";
 import { startDevice } from "../../hosts/xs/engine/device.js";
 import { Machine } from "../../hosts/xs/engine/machine.js";
@@ -11,7 +12,7 @@ import { Network } from "../../simulator/world/network.js";
 import { Power } from "../../simulator/world/power.js";
 import { Random } from "../../simulator/world/random.js";
 import { ScriptedBroker } from "../../simulator/world/scripted-broker.js";
-import { Agent, type AgentStatus } from "../../src/index.js";
+import { Agent, type AgentStatus, type Settings } from "../../src/index.js";
 import type { Schema } from "../../src/shadow/schema.js";
 import { ShadowService } from "./service.js";
 
@@ -97,6 +98,35 @@ export function boot({
   });
   const agent = new Agent({ ...identity, host, onStatus });
   return { agent, world, service, clock, flash, power };
+}
+
+export interface FollowOptions<S extends Schema> extends BootOptions {
+  /** Before anything is declared. */
+  readonly begin?: (world: World) => void;
+  readonly onChange?: Settings<S>["onChange"];
+}
+
+/** A device on Node whose classic shadow has this schema, started, and given time to follow. */
+export async function follow<const S extends Schema>(schema: S, options: FollowOptions<S> = {}) {
+  const device = boot(options);
+  const { agent, world } = device;
+  options.begin?.(world);
+  const settings = agent.settings(schema);
+  const changes: unknown[] = [];
+  settings.onChange = changed => {
+    changes.push(changed);
+    return options.onChange?.(changed);
+  };
+  agent.start();
+  await world.run(3000);
+  return { ...device, settings, changes };
+}
+
+/** Nothing that would be a fault of ours, or the end of a link, has happened. */
+export function isWell(t: ExecutionContext, { world }: { readonly world: World }): void {
+  t.deepEqual(world.seen("offline"), []);
+  const ours = world.faults.filter(fault => fault.startsWith("agent/"));
+  t.deepEqual(ours, []);
 }
 
 /** What a story may do with a device on whichever engine. */

@@ -1,6 +1,6 @@
 // Shadows as the device has to live with them, against the service of the reference (section 3): each title names the rule.
 import test, { type ExecutionContext } from "ava";
-import { type BootOptions, boot, type World } from "./device-world.js";
+import { type BootOptions, boot, isWell, type World } from "./device-world.js";
 import { errors, rejected, type Said, type ShadowRequest } from "./service.js";
 
 const schema = {
@@ -32,13 +32,6 @@ async function following(options: BootOptions & { readonly begin?: (world: World
 }
 
 type Device = Awaited<ReturnType<typeof following>>;
-
-/** Nothing that would be a fault of ours, or the end of a link, has happened. */
-function isWell(t: ExecutionContext, { world }: Pick<Device, "world">): void {
-  t.deepEqual(world.seen("offline"), []);
-  const ours = world.faults.filter(fault => fault.startsWith("agent/"));
-  t.deepEqual(ours, []);
-}
 
 /** Telemetry is acknowledged, and the other shadow is followed. */
 async function goesOn(t: ExecutionContext, device: Device): Promise<void> {

@@ -1,14 +1,6 @@
 // What a channel costs on 32-bit XS: computrons for a reading and for a window's message, bytes while its window is open.
 import { fileURLToPath } from "node:url";
-import { bundleModule } from "../hosts/xs/engine/bundle.js";
-import { startDevice } from "../hosts/xs/engine/device.js";
-import { Machine } from "../hosts/xs/engine/machine.js";
-import { VirtualClock } from "../simulator/world/clock.js";
-import { Flash } from "../simulator/world/flash.js";
-import { virtualHost } from "../simulator/world/host.js";
-import { Network } from "../simulator/world/network.js";
-import { Random } from "../simulator/world/random.js";
-import { obliging, ScriptedBroker } from "../simulator/world/scripted-broker.js";
+import { measure } from "./measure.js";
 
 const guest = fileURLToPath(new URL("./telemetry-guest.js", import.meta.url));
 
@@ -31,63 +23,34 @@ export interface TelemetryCost {
 
 const channels = 8;
 
-export async function telemetryCost(worker: string): Promise<TelemetryCost> {
-  const machine = await Machine.start({ worker });
-  try {
-    const clock = new VirtualClock({ idle: () => Promise.resolve() });
-    const network = new Network(clock, new ScriptedBroker(obliging).accept);
-    const random = new Random(1);
-    const host = virtualHost({ id: "board-1", clock, random, network, flash: new Flash() });
-    const told: string[] = [];
-    const device = await startDevice({
-      machine,
-      host,
-      bundle: await bundleModule(guest),
-      config: {},
-      onEvent: event => told.push(String(event.type === "event" ? event.value : event.error)),
-    });
-    const send = async (name: string, ...args: readonly unknown[]) => {
-      const before = machine.computrons;
-      device.send(name, args);
-      await device.idle();
-      return machine.computrons - before;
-    };
-    const ram = async () => {
-      const { slots, slotBytes, chunkBytes } = await machine.memory();
-      return slots * slotBytes + chunkBytes;
-    };
+export function telemetryCost(worker: string): Promise<TelemetryCost> {
+  return measure(worker, guest, async program => {
     const each = async (name: string, ...args: readonly unknown[]) => {
-      for (let i = 0; i < channels; i++) await send(name, `channel${i}`, ...args);
+      for (let i = 0; i < channels; i++) await program.send(name, `channel${i}`, ...args);
     };
     // Once before, so that nothing is counted that stays: names, and what the engine makes with a first call.
-    await send("make", channels);
+    await program.send("make", channels);
     await each("add", 1);
     await each("flush");
-    await send("wake");
-    await send("make", 0);
-    told.length = 0;
-    const empty = await ram();
-    await send("make", channels);
-    const made = await ram();
+    await program.send("wake");
+    await program.send("make", 0);
+    program.told.length = 0;
+    const empty = await program.ram();
+    await program.send("make", channels);
+    const made = await program.ram();
     await each("add", 1);
-    const open = await ram();
+    const open = await program.ram();
     await each("add", 999);
-    const full = await ram();
-    await machine.collectAlways(true);
-    await machine.memory({ resetPeaks: true });
-    const before = await machine.memory({ resetPeaks: true });
-    await send("add", "channel0", 1);
-    const after = await machine.memory();
-    await machine.collectAlways(false);
-    const one = await send("add", "channel1", 1);
-    const hundred = await send("add", "channel1", 101);
-    const windowComputrons = await send("flush", "channel2");
-    await send("tell");
-    const wakeComputrons = await send("wake");
-    await device.close();
-    const [message, ...more] = told;
+    const full = await program.ram();
+    const peakRam = await program.peakOf("add", "channel0", 1);
+    const one = await program.send("add", "channel1", 1);
+    const hundred = await program.send("add", "channel1", 101);
+    const windowComputrons = await program.send("flush", "channel2");
+    await program.send("tell");
+    const wakeComputrons = await program.send("wake");
+    const [message, ...more] = program.told.map(String);
     if (more.length > 0 || !message?.includes('"count":1000'))
-      throw new Error(`telemetry: ${told.join("; ")}`);
+      throw new Error(`telemetry: ${program.told.join("; ")}`);
     return {
       addComputrons: (hundred - one) / 100,
       windowComputrons,
@@ -96,10 +59,7 @@ export async function telemetryCost(worker: string): Promise<TelemetryCost> {
       channelRam: (made - empty) / channels,
       windowRam: (open - made) / channels,
       windowRamAfterThousand: (full - made) / channels,
-      peakRam:
-        (after.slotPeak - before.slots) * after.slotBytes + after.chunkPeak - before.chunkBytes,
+      peakRam,
     };
-  } finally {
-    await machine.close();
-  }
+  });
 }

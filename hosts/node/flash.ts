@@ -3,7 +3,8 @@
 import * as nodeFiles from "node:fs";
 import { join } from "node:path";
 import { AgentError } from "../../src/errors.js";
-import type { Flash, FlashProvider, FlashStatus } from "../../src/host.js";
+import type { FlashProvider, FlashStatus } from "../../src/host.js";
+import { BoundedFlash, type Partition } from "../bounded-flash.js";
 
 /** The calls it makes, so that a test can cut the power at any of them. */
 export type FlashFiles = Pick<
@@ -49,110 +50,21 @@ export function createFlash(
   const shapes = new Map(
     Object.entries(partitions).map(([label, options]) => [label, statusOf(label, options)]),
   );
-  return {
-    open({ path, mode = "r+" }): Flash {
-      const shape = shapes.get(path);
-      if (shape === undefined) throw refused(`there is no partition ${JSON.stringify(path)}`);
-      if (mode !== "r" && mode !== "r+") throw refused(`${path}: mode ${JSON.stringify(mode)}`);
-      const file = new PartitionFile(files, directory, path, shape);
-      return new FilePartition(file, path, shape, mode === "r");
-    },
-  };
-}
-
-class FilePartition implements Flash {
-  readonly #label: string;
-  readonly #status: FlashStatus;
-  readonly #isReadOnly: boolean;
-  #file: PartitionFile | undefined;
-
-  constructor(file: PartitionFile, label: string, status: FlashStatus, isReadOnly: boolean) {
-    this.#file = file;
-    this.#label = label;
-    this.#status = status;
-    this.#isReadOnly = isReadOnly;
-  }
-
-  status(): FlashStatus {
-    return this.#status;
-  }
-
-  read(byteLength: number, byteOffset: number): ArrayBuffer;
-  read(buffer: Uint8Array, byteOffset: number): number;
-  read(target: number | Uint8Array, byteOffset: number): ArrayBuffer | number {
-    const file = this.#open();
-    const length = typeof target === "number" ? target : target.length;
-    this.#checkInside(length, byteOffset);
-    const bytes = typeof target === "number" ? new Uint8Array(length) : target;
-    file.read(bytes, byteOffset);
-    return typeof target === "number" ? (bytes.buffer as ArrayBuffer) : length;
-  }
-
-  write(bytes: Uint8Array, byteOffset: number): void {
-    const file = this.#openToChange();
-    this.#checkInside(bytes.length, byteOffset);
-    const { writeAlign = 1 } = this.#status;
-    if (byteOffset % writeAlign !== 0 || bytes.length % writeAlign !== 0) {
-      throw this.#refused(`${bytes.length} bytes at ${byteOffset}, written in ${writeAlign}s`);
-    }
-    const old = new Uint8Array(bytes.length);
-    file.read(old, byteOffset);
-    const rising = bytes.findIndex((byte, at) => (byte & ~old[at]!) !== 0);
-    if (rising >= 0) {
-      const [from, to] = [old[rising]!, bytes[rising]!].map(byte => `0x${byte.toString(16)}`);
-      throw this.#refused(`${to} over ${from} at ${byteOffset + rising}: erase first`);
-    }
-    file.write(bytes, byteOffset);
-  }
-
-  eraseBlock(first: number, end: number = first + 1): void {
-    const file = this.#openToChange();
-    const { blocks, blockLength } = this.#status;
-    if (!(Number.isInteger(first) && Number.isInteger(end) && 0 <= first && first <= end)) {
-      throw this.#refused(`blocks ${first} to ${end}`);
-    }
-    if (end > blocks) throw this.#refused(`blocks ${first} to ${end}, there are ${blocks}`);
-    if (first === end) return;
-    file.write(new Uint8Array((end - first) * blockLength).fill(blank), first * blockLength);
-  }
-
-  close(): void {
-    this.#file?.close();
-    this.#file = undefined;
-  }
-
-  #open(): PartitionFile {
-    if (this.#file === undefined) throw this.#refused("closed");
-    return this.#file;
-  }
-
-  #openToChange(): PartitionFile {
-    if (this.#isReadOnly) throw this.#refused("opened to read");
-    return this.#open();
-  }
-
-  #checkInside(length: number, offset: number): void {
-    const { size } = this.#status;
-    const areCounts = Number.isInteger(offset) && Number.isInteger(length);
-    if (!areCounts || offset < 0 || length < 0 || offset + length > size) {
-      throw this.#refused(`${length} bytes at ${offset}, there are ${size}`);
-    }
-  }
-
-  #refused(what: string): AgentError {
-    return refused(`${this.#label}: ${what}`);
-  }
+  const open = (label: string) => new FilePartition(files, directory, label, shapes.get(label)!);
+  return new BoundedFlash(open, [...shapes.keys()]);
 }
 
 /** The bytes of a partition. Knows no rules of flash. */
-class PartitionFile {
+class FilePartition implements Partition {
   readonly #files: FlashFiles;
+  readonly #shape: FlashStatus;
   readonly #path: string;
   readonly #descriptor: number;
 
   /** @throws AgentError "storage/damaged" when what is there has another size: it is left as it is */
   constructor(files: FlashFiles, directory: string, label: string, shape: FlashStatus) {
     this.#files = files;
+    this.#shape = shape;
     this.#path = join(directory, `flash-${label}.bin`);
     this.#descriptor = this.#work("storage/write", "open", () =>
       this.#openOrMake(directory, shape),
@@ -168,7 +80,11 @@ class PartitionFile {
     );
   }
 
-  read(into: Uint8Array, offset: number): void {
+  status(): FlashStatus {
+    return this.#shape;
+  }
+
+  read(into: Uint8Array, offset: number): number {
     this.#work("storage/damaged", "read", () => {
       for (let done = 0; done < into.length; ) {
         const left = into.length - done;
@@ -177,6 +93,7 @@ class PartitionFile {
         done += count;
       }
     });
+    return into.length;
   }
 
   /** Synced when it returns. */
@@ -185,6 +102,11 @@ class PartitionFile {
       writeAll(this.#files, this.#descriptor, bytes, offset);
       this.#files.fdatasyncSync(this.#descriptor);
     });
+  }
+
+  eraseBlock(first: number, end: number): void {
+    const { blockLength } = this.#shape;
+    this.write(new Uint8Array((end - first) * blockLength).fill(blank), first * blockLength);
   }
 
   close(): void {
@@ -256,8 +178,4 @@ function statusOf(label: string, options: PartitionOptions): FlashStatus {
 
 function impossible(why: string): AgentError {
   return new AgentError("agent/options", `flash: ${why}`);
-}
-
-function refused(why: string): AgentError {
-  return new AgentError("storage/write", `flash: ${why}`);
 }

@@ -1,6 +1,6 @@
 // Partitions of flash as files of their size. Cannot be preloaded, because the SDK's module for files cannot.
 import files from "embedded:storage/files";
-import type { Partition } from "skerry/hosts/moddable/flash";
+import type { Partition } from "skerry/hosts/bounded-flash";
 import type { FlashStatus } from "skerry/src/host";
 
 const root = ".skerry";

@@ -1,6 +1,6 @@
 // The checks in front of a platform's flash that has none, as ESP-IDF's: it takes what it is given, and keeps a 0 without a word.
 import anyTest, { type TestFn } from "ava";
-import { BoundedFlash, type OpenPartition } from "../../../hosts/moddable/flash.js";
+import { BoundedFlash, type OpenPartition } from "../../../hosts/bounded-flash.js";
 import { AgentError } from "../../../src/errors.js";
 import { flashContract } from "../../contract/flash.js";
 import { outboxContract } from "../../contract/outbox.js";

@@ -1,6 +1,6 @@
-// Raw flash on the platform's storage, with the bounds and rules of the contract checked here for every platform.
-import { AgentError, type ErrorCode } from "../../src/errors.js";
-import type { Flash, FlashProvider, FlashStatus } from "../../src/host.js";
+// Raw flash on a platform's storage, with the bounds and rules of the contract checked here for every platform.
+import { AgentError, type ErrorCode } from "../src/errors.js";
+import type { Flash, FlashProvider, FlashStatus } from "../src/host.js";
 
 /** What a platform brings, which may leave every check to `BoundedFlash`: it is never called outside of its bounds. */
 export interface Partition {
@@ -17,7 +17,10 @@ export type OpenPartition = (path: string, mode: "r" | "r+") => Partition;
 /** What is there is compared in pieces of this size before anything is written over it. */
 const pieceBytes = 128;
 
-/** What a partition throws is an AgentError, "storage/damaged" for a read and "storage/write" for everything else. */
+/**
+ * What a partition throws is an AgentError, "storage/damaged" for a read and "storage/write" for everything else, unless
+ * it is one already.
+ */
 export class BoundedFlash implements FlashProvider {
   readonly #openPartition: OpenPartition;
   readonly #labels: readonly string[];
@@ -146,6 +149,7 @@ function told<Result>(code: ErrorCode, what: string, work: () => Result): Result
   try {
     return work();
   } catch (cause) {
+    if (cause instanceof AgentError) throw cause;
     throw new AgentError(code, `flash: ${what}: ${String(cause)}`, { cause });
   }
 }

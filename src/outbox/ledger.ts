@@ -231,3 +231,20 @@ function targetOf(bytes: Uint8Array): Target | undefined {
   const range = readUint32(bytes, headBytes + grain);
   return sequence === 0 ? undefined : { sequence, first: range & 0xffff, last: range >>> 16 };
 }
+
+/** Of one record. */
+export function gapOf(priority: number, reason: Reason, time: number): Gap {
+  return { priority, reason, count: 1, from: time, to: time };
+}
+
+/** One record more. */
+export function withTime(
+  gap: Gap | undefined,
+  priority: number,
+  reason: Reason,
+  time: number,
+): Gap {
+  if (gap === undefined) return gapOf(priority, reason, time);
+  const from = Math.min(gap.from, time);
+  return { ...gap, count: gap.count + 1, from, to: Math.max(gap.to, time) };
+}

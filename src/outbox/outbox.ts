@@ -16,22 +16,19 @@ import {
   noLimit,
   topicUnit,
 } from "./format.js";
-import { type Gap, Ledger, type Reason, type Target, wholeSector } from "./ledger.js";
+import {
+  type Gap,
+  gapOf,
+  Ledger,
+  type Reason,
+  type Target,
+  wholeSector,
+  withTime,
+} from "./ledger.js";
 import { Medium } from "./medium.js";
+import { type ClassPolicy, checkPolicies, defaultPolicies } from "./policies.js";
 import { type Census, Ring } from "./ring.js";
 import type { Content, Found, Sector } from "./sector.js";
-
-/** Classes, the most important first. */
-export const priorities = Object.freeze({ alert: 0, telemetry: 1, bulk: 2 });
-
-/** How much of the partition a class may take, and what happens then. */
-export interface ClassPolicy {
-  /** Sectors at most, from 2 on. */
-  readonly sectors: number;
-  readonly whenFull: "drop-oldest" | "refuse-new";
-  /** For records that bring none of their own, in seconds; absent is for ever. */
-  readonly ageLimitSeconds?: number | undefined;
-}
 
 export interface OutboxOptions {
   /** Of the classes 0 to 2; default: `defaultPolicies`. */
@@ -98,16 +95,6 @@ const ageLimitLow = 14;
 const ageLimitHigh = 15;
 
 const writeTries = 4;
-
-/** A quarter for alerts, half for telemetry, a quarter for bulk, of what the ledger leaves. */
-export function defaultPolicies(blocks: number): readonly ClassPolicy[] {
-  const share = Math.max(2, Math.floor((blocks - 3) / 4));
-  return [
-    { sectors: share, whenFull: "drop-oldest" },
-    { sectors: Math.max(2, blocks - 3 - 2 * share), whenFull: "drop-oldest" },
-    { sectors: share, whenFull: "refuse-new" },
-  ];
-}
 
 export class Outbox {
   readonly #ring: Ring;
@@ -629,25 +616,4 @@ function alignTo(unit: number, at: number): number {
 function sizeIn(sector: Sector, content: Content): number {
   const extension = sector.needsExtension(content) ? extensionBytes : 0;
   return align(headBytes + extension + content.payload.length);
-}
-
-function gapOf(priority: number, reason: Reason, time: number): Gap {
-  return { priority, reason, count: 1, from: time, to: time };
-}
-
-function withTime(gap: Gap | undefined, priority: number, reason: Reason, time: number): Gap {
-  if (gap === undefined) return gapOf(priority, reason, time);
-  const from = Math.min(gap.from, time);
-  return { ...gap, count: gap.count + 1, from, to: Math.max(gap.to, time) };
-}
-
-function checkPolicies(policies: readonly ClassPolicy[], blocks: number): void {
-  const sum = policies.reduce((total, { sectors }) => total + sectors, 0);
-  if (policies.length !== 3 || policies.some(({ sectors }) => sectors < 2) || sum > blocks - 3) {
-    const wanted = policies.map(({ sectors }) => sectors).join(" + ");
-    throw new AgentError(
-      "outbox/record",
-      `outbox: ${wanted} sectors for the classes, at least 2 each and ${blocks - 3} in all`,
-    );
-  }
 }

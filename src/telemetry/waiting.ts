@@ -1,5 +1,6 @@
 // What waits in an outbox, counted as far as a decision needs it.
-import { type Outbox, priorities } from "../outbox/outbox.js";
+import type { Outbox } from "../outbox/outbox.js";
+import { priorities } from "../outbox/policies.js";
 
 export interface Waiting {
   /** Of the classes alert, telemetry and bulk. */

@@ -20,6 +20,7 @@ import {
   updateRequest,
 } from "./messages.js";
 import type { Verdicts } from "./reconcile.js";
+import { type ShadowEffect, type ShadowEvent, type ShadowRecord, startingFrom } from "./record.js";
 import {
   type Changes,
   defaultsOf,
@@ -28,15 +29,9 @@ import {
   nest,
   type Value,
 } from "./schema.js";
-import {
-  type ShadowEffect,
-  type ShadowEvent,
-  type ShadowRecord,
-  startingFrom,
-  step,
-  type Update,
-} from "./shadow.js";
+import { step } from "./shadow.js";
 import type { Asker, Turns } from "./turns.js";
+import type { Update } from "./update.js";
 
 /** Who puts the values in force; the product's settings. */
 export interface SettingsListener {

@@ -12,8 +12,9 @@ import { AgentError } from "../errors.js";
 import { toUtf8 } from "../util/bytes.js";
 import { deepFreeze } from "../util/machine.js";
 import type { Desired, Members } from "./reconcile.js";
+import type { ShadowEvent } from "./record.js";
 import { type FlatValues, faultOf, type Leaves, type Member, nest, type Value } from "./schema.js";
-import type { ShadowEvent, Update } from "./shadow.js";
+import type { Update } from "./update.js";
 
 /** Member of `state.reported` that says why what is desired is not in force: by path, `<verdict>: <reason>`. */
 export const verdictsName = "_verdicts";

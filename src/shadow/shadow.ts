@@ -2,122 +2,15 @@
 // when its turn comes: what has changed until then goes along.
 import { AgentError } from "../errors.js";
 import { deepFreeze, lean, type Step } from "../util/machine.js";
-import {
-  bounded,
-  type Desired,
-  type Members,
-  reconcile,
-  type Tried,
-  type Verdicts,
-} from "./reconcile.js";
+import { bounded, type Desired, type Members, reconcile, type Verdicts } from "./reconcile.js";
+import { type ShadowEffect, type ShadowEvent, type ShadowRecord, startingFrom } from "./record.js";
 import type { FlatValues, Leaves, Value } from "./schema.js";
 import { type ShadowState, shadowTable } from "./table.js";
-
-/** What an update says; absent where it says nothing. */
-export interface Update {
-  readonly reported: FlatValues | undefined;
-  /** By path, null where there is none any more; `null` when there is none at all. */
-  readonly verdicts: ReadonlyMap<string, string | null> | null | undefined;
-  /** What the device wants the cloud to want: taken only at `version`. */
-  readonly desired: FlatValues | undefined;
-  readonly version: number | undefined;
-}
-
-export interface ShadowRecord {
-  readonly state: ShadowState;
-  /** In force on the device; with `local`, all that survives a restart. */
-  readonly values: FlatValues;
-  /** Set by the product, and to win over what the cloud wants, which has not been told yet. */
-  readonly local: readonly string[];
-  /** What the cloud is known to have as reported. */
-  readonly reported: Members;
-  /** Verdicts that the cloud is known to have. */
-  readonly told?: Verdicts | undefined;
-  /** Why what the cloud wants is not in force. */
-  readonly verdicts?: Verdicts | undefined;
-  /** What the product would not take since the last connect. */
-  readonly tried?: Tried | undefined;
-  /** Given to the product, which has not said yet what became of it. */
-  readonly applying?: FlatValues | undefined;
-  /** Waits for its turn, or for its answer. */
-  readonly request?: "queued" | "get" | "update" | undefined;
-  readonly updating?: Update | undefined;
-  /** The latest that was seen; 0 where there is no shadow. */
-  readonly version: number;
-  /** The latest that was told of since the document was asked for: an older document is none. */
-  readonly heard: number;
-  /** In a row: conflicts, and requests to be patient. */
-  readonly failures: number;
-  /** Requests without an answer, in a row. */
-  readonly silences?: number | undefined;
-  /** Verdicts do not fit into this shadow. */
-  readonly isTerse?: boolean | undefined;
-  /** The service refused the update for good: not repeated before something else is known. */
-  readonly isBarred?: boolean | undefined;
-}
-
-export type ShadowEvent =
-  | {
-      readonly type:
-        | "subscribed"
-        | "turn"
-        | "absent"
-        | "deleted"
-        | "retry"
-        | "conflict"
-        | "due"
-        | "timeout"
-        | "lost";
-    }
-  | {
-      readonly type: "document";
-      readonly desired: Desired;
-      readonly reported: Members;
-      readonly told: Verdicts | undefined;
-      readonly version: number;
-    }
-  | { readonly type: "delta"; readonly desired: Desired; readonly version: number }
-  /** `foreign`: somebody else's was. `isReport`: it says something of what is reported. */
-  | {
-      readonly type: "accepted" | "foreign";
-      readonly version: number;
-      readonly isReport: boolean;
-    }
-  /** The product set these itself. */
-  | { readonly type: "changed"; readonly values: FlatValues }
-  /** What the product took is in force; of the others the verdicts. */
-  | { readonly type: "applied"; readonly verdicts: Verdicts | undefined }
-  /** `unreadable`: the document; `garbled`: what would have told of a change. */
-  | { readonly type: "unreadable" | "garbled" | "busy"; readonly error: AgentError }
-  | { readonly type: "refused"; readonly error: AgentError; readonly isTooLong: boolean };
-
-export type ShadowEffect =
-  /** A request is to be made when there is room; `turn` is to follow then. */
-  | { readonly type: "ask" | "get" }
-  | { readonly type: "update"; readonly update: Update }
-  /** The cloud wants these: the product is told, and `applied` has to follow. Always the last. */
-  | { readonly type: "apply"; readonly changed: FlatValues }
-  | { readonly type: "verdict"; readonly path: string; readonly verdict: string }
-  | { readonly type: "report"; readonly error: AgentError }
-  /** `due` is to follow after a backoff, also when something else has ended the wait. */
-  | { readonly type: "wait"; readonly attempt: number }
-  | { readonly type: "drop"; readonly error: AgentError };
+import { folded, updateOf } from "./update.js";
 
 type Result = Step<ShadowRecord, ShadowEffect>;
 
 const maxFailures = 3;
-
-export function startingFrom(values: FlatValues, local: readonly string[] = []): ShadowRecord {
-  return {
-    state: "idle",
-    values,
-    local,
-    reported: {},
-    version: 0,
-    heard: 0,
-    failures: 0,
-  };
-}
 
 /** Decides, never acts. */
 export function step(leaves: Leaves, before: ShadowRecord, event: ShadowEvent): Result {
@@ -240,7 +133,8 @@ function later(record: ShadowRecord): Result {
 /** One request at a time; what changes meanwhile follows its answer. */
 function ask(record: ShadowRecord): Result {
   if (record.request !== undefined || record.applying) return same(record);
-  const isNeeded = record.state === "reading" || (record.state === "following" && isNews(record));
+  const isNeeded =
+    record.state === "reading" || (record.state === "following" && updateOf(record) !== undefined);
   if (!isNeeded) return same(record);
   return { record: { ...record, request: "queued" }, effects: [{ type: "ask" }] };
 }
@@ -254,41 +148,6 @@ function turn(record: ShadowRecord): Result {
     record: { ...record, request: "update", updating: update },
     effects: [{ type: "update", update }],
   };
-}
-
-function isNews(record: ShadowRecord): boolean {
-  return updateOf(record) !== undefined;
-}
-
-/** What the cloud does not know. */
-function updateOf(record: ShadowRecord): Update | undefined {
-  const { values, local, version, isTerse } = record;
-  if (record.isBarred || record.applying) return undefined;
-  const reported: Record<string, Value> = {};
-  for (const path of Object.keys(values))
-    if (record.reported[path] !== values[path]) reported[path] = values[path]!;
-  const desired: Record<string, Value> = {};
-  for (const path of local) desired[path] = values[path]!;
-  const update: Update = {
-    reported: orNone(reported),
-    verdicts: isTerse ? undefined : newsOf(record.verdicts, record.told),
-    desired: orNone(desired),
-    version: local.length > 0 && version > 0 ? version : undefined,
-  };
-  const isEmpty = !update.reported && update.verdicts === undefined && !update.desired;
-  return isEmpty ? undefined : update;
-}
-
-function orNone(values: FlatValues): FlatValues | undefined {
-  return Object.keys(values).length > 0 ? values : undefined;
-}
-
-function newsOf(verdicts: Verdicts | undefined, told: Verdicts | undefined): Update["verdicts"] {
-  if (!verdicts) return told && told.size > 0 ? null : undefined;
-  const news = new Map<string, string | null>();
-  for (const [path, verdict] of verdicts) if (told?.get(path) !== verdict) news.set(path, verdict);
-  if (told) for (const path of told.keys()) if (!verdicts.has(path)) news.set(path, null);
-  return news.size > 0 ? news : undefined;
 }
 
 function onDelta(
@@ -466,19 +325,6 @@ function onAccepted(record: ShadowRecord, version: number): Result {
   // And a verdict may have been about what it has just overwritten.
   const isDoubtful = version < record.version || (desired && next.verdicts);
   return isDoubtful ? read(next) : ask(next);
-}
-
-function folded(
-  told: Verdicts | undefined,
-  news: ReadonlyMap<string, string | null> | null,
-): Verdicts | undefined {
-  if (news === null) return undefined;
-  const next = new Map(told);
-  for (const [path, verdict] of news) {
-    if (verdict === null) next.delete(path);
-    else next.set(path, verdict);
-  }
-  return next;
 }
 
 /** For good: not repeated unchanged. Too long: once more without verdicts, which are the lesser loss. */

@@ -11,6 +11,7 @@ import {
   type Reply,
   updateRequest,
 } from "../../src/shadow/messages.js";
+import { type ShadowEvent, type ShadowRecord, startingFrom } from "../../src/shadow/record.js";
 import {
   defaultsOf,
   type FlatValues,
@@ -18,12 +19,7 @@ import {
   type Leaves,
   type Value,
 } from "../../src/shadow/schema.js";
-import {
-  type ShadowEvent,
-  type ShadowRecord,
-  startingFrom,
-  step,
-} from "../../src/shadow/shadow.js";
+import { step } from "../../src/shadow/shadow.js";
 import { fromUtf8, toUtf8 } from "../../src/util/bytes.js";
 import {
   type Answer,

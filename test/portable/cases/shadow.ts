@@ -9,14 +9,14 @@ import {
   updateRequest,
 } from "../../../src/shadow/messages.js";
 import type { Desired, Members } from "../../../src/shadow/reconcile.js";
-import { defaultsOf, faultOf, flatten, leavesOf, nest } from "../../../src/shadow/schema.js";
 import {
   type ShadowEffect,
   type ShadowEvent,
   type ShadowRecord,
   startingFrom,
-  step,
-} from "../../../src/shadow/shadow.js";
+} from "../../../src/shadow/record.js";
+import { defaultsOf, faultOf, flatten, leavesOf, nest } from "../../../src/shadow/schema.js";
+import { step } from "../../../src/shadow/shadow.js";
 import { fromUtf8, toUtf8 } from "../../../src/util/bytes.js";
 import { check, equal, refuses } from "../harness.js";
 

@@ -10,28 +10,37 @@ import { createKeyValue } from "./key-value.js";
 import { createSystem, toSystemId } from "./system.js";
 import { createTimer } from "./timer.js";
 import { tls } from "./tls.js";
+import { createUpdate } from "./update.js";
 
 export interface NodeHostOptions {
   /** Holds what a device holds on flash; made when something in it is opened. One process at a time. */
   readonly directory: string;
   /** As `System.id`. */
   readonly id: string;
-  /** Of raw flash, by label, each a file in `directory`; default: `outbox`, 64 blocks of 4096 bytes. */
+  /** Of raw flash, by label, each a file in `directory`; default: `outbox`, 64 blocks of 4096 bytes. `ota_0`, `ota_1`, `otadata` and `nextota` are taken. */
   readonly partitions?: Partitions;
+  /** Of each of the two slots for firmware, 4096 bytes each; default 512. */
+  readonly slotBlocks?: number;
+  /** A bootloader has started this process, and has done with the slots what is done at a start; default: the host does it. */
+  readonly isBooted?: boolean;
   /** What `System.restart` does; default ends the process. */
   readonly restart?: () => void;
 }
 
 export function createHost(options: NodeHostOptions): Host {
+  const crypto = createCrypto();
+  const system = createSystem(options.id, options.restart);
+  const update = createUpdate(options, crypto, system);
   return Object.freeze({
     clock: createClock(),
     timer: createTimer(),
-    crypto: createCrypto(),
-    system: createSystem(options.id, options.restart),
+    crypto,
+    system,
     dns,
     tls,
     keyValue: createKeyValue(options.directory),
-    flash: createFlash(options.directory, options.partitions),
+    flash: update.provider(createFlash(options.directory, options.partitions)),
+    update,
   });
 }
 

@@ -9,6 +9,7 @@ import type { NorFlash } from "./nor.js";
 import { Power, poweredTimer } from "./power.js";
 import type { Random } from "./random.js";
 import type { Sleep } from "./sleep.js";
+import type { Slots } from "./slots.js";
 
 export interface VirtualHostOptions {
   readonly id: string;
@@ -18,6 +19,8 @@ export interface VirtualHostOptions {
   readonly flash: Flash;
   /** The partition `outbox` of raw flash; a machine without has none. */
   readonly nor?: NorFlash;
+  /** Slots for firmware: they are booted here, which `power` may cut. A machine without has no `update`. */
+  readonly slots?: Slots;
   readonly power?: Power;
   /** Why the machine started; default: it does not tell. */
   readonly resetReason?: System["resetReason"];
@@ -26,21 +29,27 @@ export interface VirtualHostOptions {
   readonly onRestart?: () => void;
 }
 
+/** @throws PowerCut when the power goes while the slots are booted */
 export function virtualHost(options: VirtualHostOptions): Host {
-  const { id, clock, random, network, flash, nor, onRestart, resetReason, sleep } = options;
+  const { id, clock, random, network, flash, nor, onRestart, resetReason, sleep, slots } = options;
   const power = options.power ?? new Power();
   const restart = () => onRestart?.();
+  const crypto = seededCrypto(random);
+  const update = slots?.boot({ crypto, power, restart });
+  const outbox = nor?.provider("outbox", power);
+  const raw = update?.provider(outbox) ?? outbox;
   const nap = sleep && { sleep: (ms: number) => sleep.begin(power, ms), retained: sleep };
   const { socket, resolver } = network.classes(power);
   return {
     clock,
     timer: poweredTimer(clock, power),
-    crypto: seededCrypto(random),
+    crypto,
     system: { id, resetReason, restart, freeHeapBytes: () => undefined, ...nap },
     dns: { io: resolver },
     tls: { io: socket },
     keyValue: flash.provider(power),
-    ...(nor && { flash: nor.provider("outbox", power) }),
+    ...(raw && { flash: raw }),
+    ...(update && { update }),
   };
 }
 

@@ -249,7 +249,7 @@ export const flashCases: readonly ContractCase<FlashSubject>[] = [
   {
     title: "no other partition is opened, the machine's own least of all",
     run({ flash }) {
-      const others = ["nowhere", "nvs", "otadata", "running", "nextota", "xs"];
+      const others = ["nowhere", "nvs", "otadata", "running", "ota_0", "ota_1", "xs"];
       const wrong = ["", "..", "../outbox", "a/b", "OUTBOX", "outbox ", "0123456789abcdefg", "ä"];
       for (const path of [...others, ...wrong])
         refused(() => flash.open({ path }), `partition "${path}"`);

@@ -10,9 +10,11 @@ import { createKeyValue } from "./key-value.js";
 import { createSystem } from "./system.js";
 import { createTimer } from "./timer.js";
 import { createTls } from "./tls.js";
+import { createUpdate } from "./update.js";
 
 export function createHost(bridge: Bridge): Host {
   const flash = createFlash(bridge);
+  const update = createUpdate(bridge);
   return Object.freeze({
     clock: createClock(bridge),
     timer: createTimer(bridge),
@@ -22,5 +24,6 @@ export function createHost(bridge: Bridge): Host {
     tls: createTls(bridge),
     keyValue: createKeyValue(bridge),
     ...(flash && { flash }),
+    ...(update && { update }),
   });
 }

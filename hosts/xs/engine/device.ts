@@ -1,5 +1,6 @@
 // A device whose agent runs in the XS engine: feeds it events in order and performs what it asks on the host it is given.
 
+import { AgentError } from "../../../src/errors.js";
 import type { Host } from "../../../src/host.js";
 import type { Bundle } from "./bundle.js";
 import { type Machine, MachineError } from "./machine.js";
@@ -8,7 +9,7 @@ import { type Event, errorParts, Requests, type Response } from "./requests.js";
 export type DeviceEvent =
   /**
    * What the guest told by `bridge.event`, such as the sensor node's `status`. Two names are ours: `log`, a line it printed, and
-   * `restart`: it asked for one, or for sleep, its sockets and timers are gone, and nothing is given to it any more.
+   * `restart`: it asked for one, for sleep, or to revert an update, its sockets and timers are gone, and nothing is given to it any more.
    */
   | { readonly type: "event"; readonly name: string; readonly value: unknown }
   /**
@@ -47,6 +48,7 @@ export class Device {
   #restarting = false;
   /** Asked for in the place of a restart. */
   #sleepMs: number | undefined;
+  #isReverting = false;
   #over = false;
 
   constructor(options: DeviceOptions) {
@@ -124,8 +126,18 @@ export class Device {
     this.#release();
     this.#options.onEvent({ type: "event", name: "restart", value: undefined });
     const { system } = this.#options.host;
-    if (this.#sleepMs === undefined) system.restart();
+    if (this.#isReverting) this.#revert();
+    else if (this.#sleepMs === undefined) system.restart();
     else system.sleep!(this.#sleepMs);
+  }
+
+  /** What is refused here is told: the guest that asked is gone. */
+  #revert(): void {
+    try {
+      this.#options.host.update!.revert();
+    } catch (error) {
+      this.#options.onEvent({ type: "error", error: error as Error, ended: true });
+    }
   }
 
   #release(): void {
@@ -167,6 +179,13 @@ export class Device {
       case "system.sleep":
         this.#restarting = true;
         this.#sleepMs = args[0] as number;
+        return {};
+      case "update.revert":
+        if (this.#options.host.update?.isOnTrial !== true) {
+          throw new AgentError("agent/illegal-event", "update: revert without a trial");
+        }
+        this.#restarting = true;
+        this.#isReverting = true;
         return {};
       default: {
         const response =

@@ -11,6 +11,7 @@ import type {
   Resolver,
   RunningDigest,
   TimerHandle,
+  Update,
 } from "../../../src/host.js";
 import { type Args, Sockets } from "./sockets.js";
 
@@ -146,6 +147,22 @@ export class Requests {
         this.#partitions.get(id)?.close();
         this.#partitions.delete(id);
         return {};
+      case "update.isThere":
+        return { value: this.#host.update !== undefined };
+      case "update.running":
+        return { value: this.#update().running };
+      case "update.isOnTrial":
+        return { value: this.#update().isOnTrial };
+      case "update.hasReverted":
+        return { value: this.#update().hasReverted };
+      case "update.describe":
+        return { value: this.#update().describe() };
+      case "update.complete":
+        this.#update().complete();
+        return {};
+      case "update.confirm":
+        this.#update().confirm();
+        return {};
       default:
         return this.#sockets.perform(operation, args, bytes);
     }
@@ -216,6 +233,12 @@ export class Requests {
     const partition = this.#partitions.get(id);
     if (partition === undefined) throw new AgentError("storage/write", "flash: closed");
     return partition;
+  }
+
+  #update(): Update {
+    const { update } = this.#host;
+    if (update === undefined) throw new AgentError("agent/fault", "XS guest: no slots");
+    return update;
   }
 
   #store(id: number): KeyValue {

@@ -12,6 +12,7 @@ import { type MqttSubjectData, mqttClientCases } from "../../contract/mqtt-clien
 import { outboxCases } from "../../contract/outbox.js";
 import { clockCases, timerCases } from "../../contract/time.js";
 import { type TlsSubject, tlsCases } from "../../contract/tls.js";
+import { updateCases } from "../../contract/update.js";
 
 const bridge = new Bridge();
 bridge.install();
@@ -32,7 +33,11 @@ bridge.on("start", (_, bytes) => {
   const host = createHost(bridge);
   const verify = (...parts: [Uint8Array, Uint8Array, Uint8Array]) =>
     bridge.request("verify", parts.map(toHex)).value === true;
-  const subject = { ...data, ...host, flash: host.flash!, path: "outbox", host, verify };
+  const start = () => {
+    bridge.request("start");
+    return host;
+  };
+  const subject = { ...data, ...host, flash: host.flash!, path: "outbox", host, verify, start };
   const contracts = {
     "key-value": keyValueCases,
     flash: flashCases,
@@ -42,8 +47,10 @@ bridge.on("start", (_, bytes) => {
     crypto: cryptoCases,
     dns: dnsCases,
     tls: tlsCases,
+    update: updateCases,
   };
   const mqttSubject = { ...data.broker, host, mqtt: MQTTClient };
+  bridge.on("revert", () => host.update!.revert());
   bridge.on("run", ([contract, index]) => {
     const at = index as number;
     const work = async () =>

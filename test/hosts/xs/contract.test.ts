@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import anyTest, { type TestFn } from "ava";
+import { makeImage } from "../../../hosts/emulation/image.js";
 import { createHost } from "../../../hosts/node/host.js";
 import { buildEngine } from "../../../hosts/xs/engine/build.js";
 import { type Bundle, bundleModule } from "../../../hosts/xs/engine/bundle.js";
@@ -23,6 +24,7 @@ import { mqttClientCases } from "../../contract/mqtt-client.js";
 import { outboxCases, outboxContract } from "../../contract/outbox.js";
 import { clockCases, timerCases } from "../../contract/time.js";
 import { tlsCases } from "../../contract/tls.js";
+import { updateCases } from "../../contract/update.js";
 import { workerOrReport } from "../engine.js";
 import { type ObedientBroker, startObedientBroker } from "../obedient-broker.js";
 import { type EchoServer, startEchoServer } from "../tls-server.js";
@@ -40,6 +42,7 @@ const contracts = {
   dns: dnsCases,
   tls: tlsCases,
   mqtt: mqttClientCases,
+  update: updateCases,
 };
 
 let server: EchoServer;
@@ -51,8 +54,35 @@ test.before(async () => {
 });
 test.after.always(() => Promise.all([server?.close(), broker?.close()]));
 
-const nodeHost = () =>
-  createHost({ directory: mkdtempSync(join(tmpdir(), "skerry-xs-")), id: "xs-1" });
+/** A host whose slots are another start's after each `start`. */
+interface Restartable {
+  readonly host: Host;
+  start(): void;
+}
+
+function restartable(open: () => Host): Restartable {
+  let current = open();
+  const host = {
+    ...current,
+    get flash() {
+      return current.flash!;
+    },
+    get update() {
+      return current.update!;
+    },
+  };
+  return {
+    host,
+    start: () => {
+      current = open();
+    },
+  };
+}
+
+function nodeHost(restart = () => undefined): Restartable {
+  const directory = mkdtempSync(join(tmpdir(), "skerry-xs-"));
+  return restartable(() => createHost({ directory, id: "xs-1", slotBlocks: 4, restart }));
+}
 
 /** A machine of the simulator, with raw flash of its own. */
 function virtualMachine(options: NorOptions): Host {
@@ -66,7 +96,11 @@ function virtualMachine(options: NorOptions): Host {
 }
 
 /** Runs one case in a machine of its own. @throws what the case reported. */
-async function runInGuest(contract: string, index: number, host: Host): Promise<void> {
+async function runInGuest(
+  contract: string,
+  index: number,
+  { host, start }: Restartable,
+): Promise<void> {
   const machine = await Machine.start({ worker: worker! });
   let device: Device | undefined;
   try {
@@ -77,6 +111,10 @@ async function runInGuest(contract: string, index: number, host: Host): Promise<
         bundle,
         config: toJson({ ...server.data, broker: broker.data }),
         perform: (operation, args) => {
+          if (operation === "start") {
+            start();
+            return {};
+          }
           const [point, message, signature] = args.map(hex => Buffer.from(hex as string, "hex"));
           return operation === "verify"
             ? { value: verifySignature(point!, message!, signature!) }
@@ -118,7 +156,11 @@ if (worker !== undefined) {
   for (const [contract, cases] of Object.entries({ flash: flashCases, outbox: outboxCases })) {
     for (const [index, { title }] of cases.entries()) {
       test(`xs virtual ${contract} in words: ${title}`, async t => {
-        await runInGuest(contract, index, virtualMachine(words));
+        await runInGuest(
+          contract,
+          index,
+          restartable(() => virtualMachine(words)),
+        );
         t.pass();
       });
     }
@@ -131,4 +173,36 @@ if (worker !== undefined) {
       });
     }
   }
+}
+
+if (worker !== undefined) {
+  test("xs update: a revert ends the guest, and then reverts", async t => {
+    const restarts: string[] = [];
+    const { host, start } = nodeHost(() => void restarts.push("restart"));
+    const parts = { product: "kettle", version: "2.0.0", payload: new Uint8Array(100) };
+    const flash = host.flash!.open({ path: "nextota" });
+    flash.write(makeImage(host.crypto, parts), 0);
+    flash.close();
+    host.update!.complete();
+    start();
+    const machine = await Machine.start({ worker: worker! });
+    const config = toJson({ ...server.data, broker: broker.data });
+    const device = await startDevice({
+      machine,
+      host,
+      bundle,
+      config,
+      onEvent: event => {
+        if (event.type === "event" && event.name === "restart") restarts.push("guest");
+        if (event.type === "error") t.fail(String(event.error));
+      },
+    });
+    device.send("revert");
+    await device.idle();
+    await device.close();
+    t.deepEqual(restarts, ["guest", "restart"]);
+    start();
+    t.is(host.update!.running, "ota_0");
+    t.true(host.update!.hasReverted);
+  });
 }

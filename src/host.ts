@@ -157,9 +157,9 @@ export type ResolverConstructor = new (options: object) => Resolver;
 export interface SecureOptions {
   /** DER certificates the server's chain must end in; nothing else is trusted. */
   readonly trustAnchors: readonly Uint8Array[];
-  /** DER, the device's own certificate first. */
+  /** DER, the device's own certificate first. None: the client shows none, which is for a server that does not insist on one. */
   readonly clientCertificates: readonly Uint8Array[];
-  /** As `KeyPair.privateKey`. */
+  /** As `KeyPair.privateKey`; not looked at without a certificate, and may be empty then. */
   readonly clientKey: Uint8Array;
   /** Name for SNI and for the match with the server's certificate; default `host`. */
   readonly serverName?: string;
@@ -278,13 +278,18 @@ export interface Update {
   /**
    * From the next start on the image in `nextota` runs, on trial.
    *
-   * @throws AgentError "ota/image" when the platform sees that it cannot run, "storage/write" when the medium refuses:
-   *         the running image stays the one that starts
+   * @throws AgentError "ota/image" when the platform sees that it cannot run, "storage/write" when the medium refuses,
+   *         "agent/illegal-event" while the running image is on trial: the running image stays the one that starts
    */
   complete(): void;
   /** The running image stays. @throws AgentError "storage/write": it is still on trial then */
   confirm(): void;
-  /** Gives up the running image, which is on trial, and restarts into the one before; does not return on a device. */
+  /**
+   * Gives up the running image, which is on trial, and restarts into the one before; does not return on a device.
+   *
+   * @throws AgentError "agent/illegal-event" when it is not on trial, "ota/image" when there is nothing to go back to,
+   *         "storage/write" when the medium refuses: it is still on trial then
+   */
   revert(): void;
 }
 

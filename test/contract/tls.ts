@@ -26,6 +26,8 @@ export interface TlsSubjectData {
   /** In the server's certificate. */
   readonly name: string;
   readonly port: number;
+  /** The same server for everybody: one does not ask for a certificate, the other asks and takes none for an answer. */
+  readonly openPorts: { readonly silent: number; readonly asking: number };
   readonly root: Uint8Array;
   readonly strangeRoot: Uint8Array;
   readonly client: Identity;
@@ -257,6 +259,25 @@ export const tlsCases: readonly ContractCase<TlsSubject>[] = [
       same(dialog.errors, 1, "errors");
       sameCode(dialog, "connection/refused", "no certificate");
       dialog.close();
+    },
+  },
+  {
+    title: "a client without certificate and key is welcome where nobody insists on them",
+    async run(subject) {
+      for (const [why, port] of Object.entries(subject.openPorts)) {
+        const nobody = { clientCertificates: [], clientKey: new Uint8Array(0) };
+        const dialog = new Dialog({ ...subject, port }, nobody);
+        await isReady(dialog);
+        same(dialog.errors, 0, `errors of a ${why} server`);
+        dialog.write(ascii("hello"));
+        await dialog.until(() => dialog.received.length === 5);
+        sameBytes(Uint8Array.from(dialog.received), ascii("hello"), `echo of a ${why} server`);
+        dialog.close();
+        // The server is judged all the same.
+        const wrong = new Dialog({ ...subject, port }, { ...nobody, serverName: "other.example" });
+        await refused(wrong, `another name of a ${why} server`);
+        sameCode(wrong, "connection/untrusted", `another name of a ${why} server`);
+      }
     },
   },
   {

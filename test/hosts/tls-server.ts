@@ -3,7 +3,7 @@
 import { createPrivateKey, generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
-import { createServer } from "node:tls";
+import { createServer, type TlsOptions } from "node:tls";
 import type { TlsSubjectData } from "../contract/tls.js";
 import { createAuthority, type Identity, toPem } from "./certificates.js";
 import {
@@ -39,14 +39,44 @@ export async function startEchoServer(): Promise<EchoServer> {
   ]);
   const wrong = await Promise.all(handshakeFaults.map(fault => startScripted(own, { fault })));
   const refusing = await Promise.all(aboutClient.map(refusal => startScripted(own, { refusal })));
-  const server = createServer({
-    cert: toPem("CERTIFICATE", own.certificate),
-    key: toPem("PRIVATE KEY", own.key),
-    ca: toPem("CERTIFICATE", authority.root),
-    requestCert: true,
-    rejectUnauthorized: true,
-    ALPNProtocols: ["echo"],
-  });
+  const listen = (asks: Pick<TlsOptions, "requestCert" | "rejectUnauthorized">) =>
+    listenAndEcho({
+      cert: toPem("CERTIFICATE", own.certificate),
+      key: toPem("PRIVATE KEY", own.key),
+      ca: toPem("CERTIFICATE", authority.root),
+      ALPNProtocols: ["echo"],
+      ...asks,
+    });
+  const [server, silent, asking] = await Promise.all([
+    listen({ requestCert: true, rejectUnauthorized: true }),
+    listen({}),
+    listen({ requestCert: true, rejectUnauthorized: false }),
+  ]);
+  return {
+    data: {
+      address: "127.0.0.1",
+      name,
+      port: server.port,
+      openPorts: { silent: silent.port, asking: asking.port },
+      root: authority.root,
+      strangeRoot: strangers.root,
+      client,
+      rsaClient,
+      stranger,
+      wrongServers: wrong.map(({ port }, i) => ({ fault: handshakeFaults[i]!, port })),
+      refusingServers: refusing.map(({ port }, i) => ({ alert: aboutClient[i]!, port })),
+    },
+    close: async () => {
+      const all = [...wrong, ...refusing, server, silent, asking];
+      await Promise.all(all.map(each => each.close()));
+    },
+  };
+}
+
+async function listenAndEcho(
+  options: TlsOptions,
+): Promise<{ readonly port: number; close(): Promise<void> }> {
+  const server = createServer(options);
   const sockets = new Set<{ destroy(): void }>();
   server.on("secureConnection", socket => {
     sockets.add(socket);
@@ -61,27 +91,13 @@ export async function startEchoServer(): Promise<EchoServer> {
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
   return {
-    data: {
-      address: "127.0.0.1",
-      name,
-      port,
-      root: authority.root,
-      strangeRoot: strangers.root,
-      client,
-      rsaClient,
-      stranger,
-      wrongServers: wrong.map(({ port }, i) => ({ fault: handshakeFaults[i]!, port })),
-      refusingServers: refusing.map(({ port }, i) => ({ alert: aboutClient[i]!, port })),
-    },
-    close: async () => {
-      await Promise.all([...wrong, ...refusing].map(each => each.close()));
-      await new Promise<void>(resolve => {
+    port: (server.address() as AddressInfo).port,
+    close: () =>
+      new Promise<void>(resolve => {
         server.close(() => resolve());
         for (const socket of sockets) socket.destroy();
-      });
-    },
+      }),
   };
 }
 

@@ -9,6 +9,7 @@ import { makeFolder } from "./folder.js";
 import type { Line } from "./narrator.js";
 import { format, lineOfCloud, lineOfStatus } from "./narrator.js";
 import { keepRestEndpoint, restListen, shadowCommand } from "./rest-endpoint.js";
+import { signCommand } from "./signing/command.js";
 import { applyWords, faultWords } from "./world/fault-words.js";
 
 interface RunOptions {
@@ -63,7 +64,7 @@ const program = new Command("skerry")
   )
   .addOption(engineOption())
   .option("--no-device", "only the cloud, for a device of your own")
-  .argument("[command]", "tour, advise, proxy, or nothing to run the cloud and the device")
+  .argument("[command]", "tour, advise, proxy, sign, or nothing to run the cloud and the device")
   .action((command: string | undefined, options: RunOptions) => {
     if (command !== undefined) program.error(`error: unknown command '${command}'`);
     return run(options);
@@ -91,6 +92,7 @@ program
   .action(runProxy);
 
 program.addCommand(adviseCommand(toPort));
+program.addCommand(signCommand());
 
 async function run(options: RunOptions): Promise<void> {
   const { Cloud } = await import("./cloud/cloud.js");

@@ -91,6 +91,16 @@ export function lineOfCloud(event: CloudEvent): Line | undefined {
       return milestone(
         `REST data plane on http://${event.host}:${event.port}, signatures unchecked`,
       );
+    case "uploadsListening":
+      return milestone(
+        `objects on http://${event.host}:${event.port}, as S3, signatures unchecked`,
+      );
+    case "downloadsListening":
+      return milestone(`presigned downloads on https://${event.host}:${event.port}`);
+    case "otaUpdateChanged":
+      return event.errorMessage === undefined
+        ? milestone(`OTA update ${event.otaUpdateId}: ${event.status}`)
+        : trouble(`OTA update ${event.otaUpdateId}: ${event.status}: ${event.errorMessage}`);
     case "clientConnected":
       return plain(
         `${event.clientId} connected with ${event.certificate === "claim" ? "the claim" : `certificate ${short(event.certificateId)}…`}, MQTT ${event.protocolVersion === 5 ? "5" : "3.1.1"}`,

@@ -41,18 +41,22 @@ class BoundedTokenizer extends Tokenizer {
   readonly #limit: number;
   /** Items that each open array or map still waits for. */
   readonly #open: number[] = [];
+  readonly #takesBytes: boolean;
 
-  constructor(bytes: Uint8Array, limit: number) {
+  constructor(bytes: Uint8Array, limit: number, takesBytes: boolean) {
     super(bytes, strictness);
     this.#limit = limit;
+    this.#takesBytes = takesBytes;
   }
 
   override next(): Token {
     const token = super.next();
     const { name } = token.type;
-    if (!kinds.has(name)) throw new Error(`${name} is not taken`);
+    if (!kinds.has(name) && !(this.#takesBytes && name === "bytes"))
+      throw new Error(`${name} is not taken`);
     this.#count();
-    if (token.byteValue !== undefined) token.value = utf8.decode(token.byteValue);
+    if (name === "string" && token.byteValue !== undefined)
+      token.value = utf8.decode(token.byteValue);
     if (name === "array" || name === "map") {
       if (this.#open.length >= this.#limit) throw new TooDeep();
       const items = Number(token.value) * (name === "map" ? 2 : 1);
@@ -72,13 +76,28 @@ class BoundedTokenizer extends Tokenizer {
 /** Never throws, whatever the bytes. */
 export function parseCbor(bytes: Uint8Array, depthLimit: number): CborResult {
   try {
-    const plain = new Uint8Array(bytes);
-    const tokenizer = new BoundedTokenizer(plain, depthLimit);
-    const value = decode(plain, { ...strictness, tokenizer }) as Json;
-    return { ok: true, value: withoutPrototypes(value) };
+    return { ok: true, value: withoutPrototypes(decoded(bytes, depthLimit, false) as Json) };
   } catch (error) {
     return { ok: false, fault: error instanceof TooDeep ? "too-deep" : "not-cbor" };
   }
+}
+
+/** For requests with byte strings. Never throws. @returns undefined for what is no CBOR of bounded depth */
+export function parseCborWithBytes(
+  bytes: Uint8Array,
+  depthLimit: number,
+): { readonly value: unknown } | undefined {
+  try {
+    return { value: decoded(bytes, depthLimit, true) };
+  } catch {
+    return undefined;
+  }
+}
+
+function decoded(bytes: Uint8Array, depthLimit: number, takesBytes: boolean): unknown {
+  const plain = new Uint8Array(bytes);
+  const tokenizer = new BoundedTokenizer(plain, depthLimit, takesBytes);
+  return decode(plain, { ...strictness, tokenizer });
 }
 
 export function encodeCbor(value: object): Uint8Array {

@@ -4,6 +4,7 @@ import { Authority } from "./authority.js";
 import { Broker, type DeleteConnectionOptions } from "./broker.js";
 import type { Acceptor, BrokerEvent, BrokerOptions, Link, Peer } from "./broker-types.js";
 import { Certificates } from "./certificates.js";
+import type { CodeSigning } from "./code-signing.js";
 import { installDefaults } from "./defaults.js";
 import {
   type Clock,
@@ -15,12 +16,21 @@ import {
   type Timer,
 } from "./environment.js";
 import { CloudError } from "./errors.js";
+import {
+  type FileEvent,
+  FileServices,
+  type FileStorage,
+  fileSchemas,
+  type ObjectStorageOptions,
+  openFileStorage,
+} from "./file-services.js";
 import { Front } from "./front.js";
 import type { Hook } from "./hook.js";
 import { Ingress, type MessageEvent } from "./ingress.js";
 import type { JsonObject } from "./json.js";
 import { type AuthorityRegistration, JustInTime, type JustInTimeEvent } from "./just-in-time.js";
 import { brokerLimits } from "./limits.js";
+import type { OtaJobs, OtaUpdates } from "./ota-updates.js";
 import { Provisioning, type ProvisioningEvent } from "./provisioning.js";
 import {
   type CertificateRefusal,
@@ -47,6 +57,7 @@ export type CloudEvent =
   | { readonly type: "restListening"; readonly host: string; readonly port: number }
   | ({ readonly type: "shadowUpdated" } & ShadowChange)
   | MessageEvent
+  | FileEvent
   | { readonly type: "storeFailed"; readonly error: CloudError };
 
 export interface CloudOptions {
@@ -56,6 +67,10 @@ export interface CloudOptions {
   readonly listen?: { readonly host: string; readonly port: number };
   /** The REST data plane, without TLS and for this machine only. Absent: none. */
   readonly rest?: RestListen;
+  /** Where objects are put and got; absent: programmatically, and over links. */
+  readonly objects?: ObjectStorageOptions;
+  /** What makes the jobs of OTA updates; absent: updates fail. */
+  readonly otaJobs?: OtaJobs;
   /** Names and addresses for the server certificate beside localhost and 127.0.0.1. */
   readonly serverNames?: readonly string[];
   /** Serial numbers that the pre-provisioning hook lets in. */
@@ -94,6 +109,8 @@ export type ProvisioningClaim = TemporaryClaim & Pick<Claim, "trustAnchor">;
 export class Cloud {
   /** What the owner sees of certificates, and may do with them. */
   readonly certificates: Certificates;
+  /** Objects, downloads, streams, code signing and OTA updates. */
+  readonly files: FileServices;
   readonly #authority: Authority;
   readonly #registry: Registry;
   readonly #store: Store;
@@ -111,7 +128,12 @@ export class Cloud {
   #isRefusing = false;
   #closing: Promise<void> | undefined;
 
-  private constructor(options: CloudOptions, authority: Authority, store: Store) {
+  private constructor(
+    options: CloudOptions,
+    authority: Authority,
+    store: Store,
+    storage: FileStorage,
+  ) {
     const { clock = systemClock, timer = systemTimer, random = systemRandom } = options;
     this.#authority = authority;
     this.#store = store;
@@ -134,8 +156,14 @@ export class Cloud {
       hook: options.hook ?? (({ parameters }) => this.#isListed(parameters.SerialNumber)),
       onEvent: this.#onEvent,
     });
+    this.files = new FileServices({
+      ...storage,
+      ...{ storage: options.objects ?? {}, jobs: options.otaJobs, server: authority.server },
+      ...{ store, clock, timer, random, pending: this.#pending, onEvent: this.#onEvent },
+    });
     this.#ingress = new Ingress({
       broker: this.#broker,
+      streams: this.files.streams,
       shadows: this.#shadows,
       provisioning: this.#provisioning,
       registry,
@@ -161,14 +189,17 @@ export class Cloud {
     const { clock = systemClock, random = systemRandom, serverNames = [], directory } = options;
     const store = await Store.open({
       ...(directory === undefined ? {} : { directory }),
-      schemas: { ...registrySchemas, ...shadowSchemas },
+      schemas: { ...registrySchemas, ...shadowSchemas, ...fileSchemas },
       onFailure: error => options.onEvent?.({ type: "storeFailed", error }),
     });
     let cloud: Cloud | undefined;
     try {
       const authority = await Authority.open({ store, clock, random, serverNames });
-      cloud = new Cloud(options, authority, store);
+      const limits = options.objects?.limits;
+      const storage = await openFileStorage({ store, directory, clock, random, limits });
+      cloud = new Cloud(options, authority, store, storage);
       await store.saved();
+      await cloud.files.listen();
       if (options.rest !== undefined) await cloud.#listenRest(options.rest, clock, options.limits);
       if (options.listen !== undefined) await cloud.#listen(options.listen);
       return cloud;
@@ -187,6 +218,14 @@ export class Cloud {
   /** The port of the REST data plane; undefined without one. */
   get restPort(): number | undefined {
     return this.#rest?.port;
+  }
+
+  get codeSigning(): CodeSigning {
+    return this.files.codeSigning;
+  }
+
+  get otaUpdates(): OtaUpdates {
+    return this.files.otaUpdates;
   }
 
   claim(): Claim {
@@ -295,6 +334,13 @@ export class Cloud {
     return { receive: () => undefined, closed: () => undefined };
   }
 
+  /** Connects a link, on which no TLS is spoken, to the presigned downloads. */
+  acceptDownload(link: Link): Acceptor {
+    if (!this.#isRefusing && this.#closing === undefined) return this.files.downloads.accept(link);
+    link.close();
+    return { receive: () => undefined, closed: () => undefined };
+  }
+
   /** Resolves when no certificate is being made and no answer waits for the disk. */
   idle(): Promise<void> {
     return this.#pending.idle();
@@ -309,7 +355,7 @@ export class Cloud {
   async #close(): Promise<void> {
     this.#broker.close();
     this.#stopExpiry();
-    await Promise.all([this.#front?.close(), this.#rest?.close()]);
+    await Promise.all([this.#front?.close(), this.#rest?.close(), this.files.close()]);
     await this.#pending.idle();
     await this.#store.close();
   }
@@ -342,10 +388,11 @@ export class Cloud {
       limits: { ...brokerLimits, ...limits },
       publish: message => this.#ingress.fromRest(message),
     };
-    const rest = await Rest.listen({ host, port, ...services }).catch((error: unknown) => {
+    const control = this.files.routes();
+    const rest = await Rest.listen({ host, port, control, ...services }).catch((error: unknown) => {
       const isInUse = error instanceof CloudError && error.code === "cloud/port-in-use";
       if (!isInUse || !orAny) throw error;
-      return Rest.listen({ host, port: 0, ...services });
+      return Rest.listen({ host, port: 0, control, ...services });
     });
     this.#rest = rest;
     this.#onEvent({ type: "restListening", host, port: rest.port });

@@ -13,6 +13,14 @@ export type CloudErrorCode =
   | "cloud/not-found"
   | "cloud/in-use"
   | "cloud/shadow-rejected"
+  | "cloud/invalid-request"
+  | "cloud/invalid-object"
+  | "cloud/too-large"
+  | "cloud/full"
+  | "cloud/invalid-stream"
+  | "cloud/invalid-update"
+  | "cloud/invalid-signing"
+  | "cloud/exists"
   | "cloud/closed";
 
 /** One sentence a user can act on; `cause` holds the platform's own error. */

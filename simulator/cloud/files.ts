@@ -32,8 +32,8 @@ export async function readText(path: string): Promise<string | undefined> {
   }
 }
 
-/** After a crash at any point the file holds the old text or the new, never a part. */
-export async function writeText(path: string, text: string): Promise<void> {
+/** After a crash at any point the file holds the old content or the new, never a part. */
+export async function writeText(path: string, text: string | Uint8Array): Promise<void> {
   const beside = `${path}.new`;
   try {
     const file = await open(beside, "w", 0o600);

@@ -7,6 +7,7 @@ import type { Registry } from "./registry.js";
 import { type CertificateRetired, retire } from "./rotation.js";
 import type { Message } from "./session.js";
 import { Shadows } from "./shadows.js";
+import { Streams } from "./streams.js";
 
 /** Telemetry: any accepted publish outside the reserved topics, and Basic Ingest. */
 export interface MessageEvent {
@@ -21,12 +22,13 @@ export interface IngressOptions {
   readonly broker: Broker;
   readonly shadows: Shadows;
   readonly provisioning: Provisioning;
+  readonly streams: Streams;
   readonly registry: Registry;
   onEvent(event: MessageEvent | CertificateRetired): void;
 }
 
-/** Service topics that are accepted though nothing here serves them yet: jobs, streams, Defender, commands. */
-const unserved = /^\$aws\/(things\/[^/]+\/(jobs|streams|defender)\/|commands\/)/;
+/** Service topics that are accepted though nothing here serves them yet: jobs, Defender, commands. */
+const unserved = /^\$aws\/(things\/[^/]+\/(jobs|defender)\/|commands\/)/;
 const answers = /\/(accepted|rejected|delta|documents)$/;
 const basicIngest = /^\$aws\/rules\/[^/]+\//;
 
@@ -47,6 +49,10 @@ export class Ingress {
     }
     if (Shadows.isRequest(topic)) {
       this.#shadow(message);
+      return "consumed";
+    }
+    if (Streams.isRequest(topic)) {
+      this.#options.streams.handle(topic, payload, client);
       return "consumed";
     }
     return unserved.test(topic) && !answers.test(topic) ? "consumed" : "undefined-topic";

@@ -109,3 +109,61 @@ export const restLimits = Object.freeze({
   /** Assumed: a request has to be there in full by then. */
   requestMs: 30_000,
 });
+
+export const objectLimits = Object.freeze({
+  /** The largest file that streams and OTA updates take (quota page); S3 itself takes more. */
+  objectBytes: 25_165_824,
+  /** Assumed: all versions of all objects; the oldest that were replaced go first, then a put is refused. */
+  totalBytes: 268_435_456,
+  /** Assumed: versions of objects. */
+  objects: 10_000,
+  /** UTF-8 bytes of a key (S3 user guide, "object-keys"). */
+  keyBytes: 1024,
+  /** A presigned URL lives seven days at most (S3 user guide, "using-presigned-url"). */
+  presignSecondsMax: 604_800,
+  /** Assumed: characters of the security token in a presigned URL, which makes it as long as the real ones. */
+  securityTokenCharacters: 640,
+});
+
+export type ObjectLimits = { readonly [K in keyof typeof objectLimits]: number };
+
+export const streamLimits = Object.freeze({
+  /** Quota page; the API model says 50 (conflict 22 of the sources). */
+  filesPerStream: 10,
+  fileIdMax: 255,
+  blockBytesMin: 256,
+  blockBytesMax: 131_072,
+  /** Block offset and number of blocks: 24 MB in blocks of 256 bytes. */
+  blocksMax: 98_304,
+  /** A bitmap is shorter than this. */
+  bitmapBytes: 12_288,
+  /** Bytes of file that one request is answered with. */
+  requestBytes: 131_072,
+  clientTokenBytes: 64,
+  /** Streams per account. */
+  streams: 10_000,
+  /** Assumed: levels of arrays and maps in a request; its members are scalars. */
+  requestDepth: 4,
+  /** Assumed: requests of one connection that wait for their answer; another one is rejected. */
+  requestsInFlight: 32,
+});
+
+export const otaLimits = Object.freeze({
+  /** A job id has 64 characters at most, `AFR_OTA-` among them. */
+  idCharacters: 56,
+  /** As many as a stream has. */
+  files: 10,
+  /** Seconds that presigned URLs of an update live (API model), and the default for updates. */
+  presignSecondsMin: 60,
+  presignSecondsMax: 3600,
+  presignSeconds: 1800,
+  /** Assumed: updates that are kept. */
+  updates: 10_000,
+  /** Assumed: signing jobs that are kept; the oldest is forgotten. */
+  signingJobs: 1000,
+  /** Assumed: entries of a page of a list, and at most. */
+  pageSize: 100,
+  pageSizeMax: 250,
+  /** Assumed: levels of objects and lists in a request to the control plane. */
+  requestDepth: 16,
+});

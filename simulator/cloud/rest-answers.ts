@@ -16,6 +16,8 @@ export interface RestAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: JsonObject;
+  /** As it is: the trace id is the data plane's. */
+  readonly isPlain?: true;
 }
 
 /** Names by status (botocore model "iot-data"); 403 and 503 are the same wherever AWS has them. */

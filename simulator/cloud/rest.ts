@@ -3,6 +3,7 @@
 import { randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { answerControl, type ControlRoute } from "./control-routes.js";
 import { listenError } from "./front.js";
 import { restLimits } from "./limits.js";
 import { failure, type RestAnswer, type RestRequest } from "./rest-answers.js";
@@ -13,6 +14,8 @@ export interface RestOptions extends RestServices {
   readonly host: string;
   /** 0 lets the system choose. */
   readonly port: number;
+  /** The control plane's paths, which come before the data plane's. */
+  readonly control?: readonly ControlRoute[];
 }
 
 /** How a client on this machine names it; a web page that resolves its own name to it does not. */
@@ -20,18 +23,20 @@ const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i;
 
 export class Rest {
   readonly #services: RestServices;
+  readonly #control: readonly ControlRoute[];
   readonly #server: Server;
 
-  private constructor(services: RestServices) {
+  private constructor(services: RestServices, control: readonly ControlRoute[]) {
     this.#services = services;
+    this.#control = control;
     this.#server = createServer({ requestTimeout: restLimits.requestMs }, (request, response) => {
       this.#handle(request, response).catch(() => response.destroy());
     });
   }
 
   /** @throws CloudError "cloud/port-in-use", "cloud/cannot-listen" */
-  static async listen({ host, port, ...services }: RestOptions): Promise<Rest> {
-    const rest = new Rest(services);
+  static async listen({ host, port, control = [], ...services }: RestOptions): Promise<Rest> {
+    const rest = new Rest(services, control);
     await new Promise<void>((resolve, reject) => {
       rest.#server.once("error", cause => reject(listenError(host, port, cause)));
       rest.#server.listen(port, host, resolve);
@@ -52,10 +57,10 @@ export class Rest {
   /** Rejects when the client left before its request was there. */
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await readBody(request, restLimits.bodyBytes);
-    write(response, this.#answer(request, body));
+    write(response, await this.#answer(request, body));
   }
 
-  #answer(request: IncomingMessage, body: Uint8Array | undefined): RestAnswer {
+  async #answer(request: IncomingMessage, body: Uint8Array | undefined): Promise<RestAnswer> {
     if (!isFromHere(request)) return failure(403, { message: "Forbidden" });
     if (body === undefined) {
       return failure(413, { message: "The payload exceeds the maximum size allowed" });
@@ -65,10 +70,8 @@ export class Rest {
     // Only Set-Cookie comes as a list, and nobody looks at that.
     const headers = request.headers as RestRequest["headers"];
     try {
-      return answerRest(
-        { method, path, query: new URLSearchParams(query), headers, body },
-        this.#services,
-      );
+      const asked = { method, path, query: new URLSearchParams(query), headers, body };
+      return (await answerControl(asked, this.#control)) ?? answerRest(asked, this.#services);
     } catch {
       return failure(500, { message: "Internal service failure" });
     }
@@ -76,12 +79,15 @@ export class Rest {
 }
 
 /** Anything a person runs here may ask; a page in a browser may not, whatever host name it found us by. */
-function isFromHere({ headers }: IncomingMessage): boolean {
+export function isFromHere({ headers }: IncomingMessage): boolean {
   return headers.origin === undefined && loopback.test(headers.host ?? "");
 }
 
 /** @returns undefined when it is too long; it is read to its end all the same, so that the answer is heard */
-async function readBody(request: IncomingMessage, limit: number): Promise<Uint8Array | undefined> {
+export async function readBody(
+  request: IncomingMessage,
+  limit: number,
+): Promise<Uint8Array | undefined> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
@@ -92,10 +98,10 @@ async function readBody(request: IncomingMessage, limit: number): Promise<Uint8A
   return length <= limit ? Buffer.concat(chunks) : undefined;
 }
 
-function write(response: ServerResponse, { status, headers, body }: RestAnswer): void {
+function write(response: ServerResponse, { status, headers, body, isPlain }: RestAnswer): void {
   const id = randomUUID();
   const isShadow = "timestamp" in body;
-  const text = JSON.stringify(isShadow ? body : { ...body, traceId: id });
+  const text = JSON.stringify(isShadow || isPlain ? body : { ...body, traceId: id });
   response.writeHead(status, {
     "content-type": "application/json",
     "content-length": Buffer.byteLength(text),

@@ -37,7 +37,12 @@ export interface ServerPeer {
   readonly address: string;
 }
 
-export type Accept = (link: ServerLink, peer: ServerPeer) => ServerHandlers;
+/** @param dialed whom the device asked for: one network may lead to several servers */
+export type Accept = (
+  link: ServerLink,
+  peer: ServerPeer,
+  dialed: Pick<TLSSocketOptions, "host" | "port">,
+) => ServerHandlers;
 
 /** Bytes a socket takes before the other end has read them. */
 const windowBytes = 4096;
@@ -215,11 +220,12 @@ class Link {
       close: () => this.#toDevice.carry(0, () => this.#isAlive() && this.cut()),
     };
     const address = "192.0.2.1";
-    this.#server = accept(server, {
+    const peer = {
       certificateId,
       address,
       ...(certificate ? { certificatePem: toPem(certificate, "CERTIFICATE") } : {}),
-    });
+    };
+    this.#server = accept(server, peer, options);
     options.onWritable?.(windowBytes);
   }
 

@@ -129,9 +129,12 @@ test("keys and state are for their owner only", async t => {
   const { cloud } = await open(t, directory);
   await cloud.close();
   t.is((await stat(directory)).mode & 0o777, 0o700);
-  const names = await readdir(directory);
-  t.deepEqual(names.sort(), ["authority.json", "state.journal"]);
-  for (const name of names) t.is((await stat(join(directory, name))).mode & 0o777, 0o600, name);
+  const names = (await readdir(directory)).sort();
+  t.deepEqual(names, ["authority.json", "objects", "presign.json", "state.journal"]);
+  for (const name of names) {
+    const mode = name === "objects" ? 0o700 : 0o600;
+    t.is((await stat(join(directory, name))).mode & 0o777, mode, name);
+  }
 });
 
 test("a journal that ends in the middle of a line loses that line only", async t => {

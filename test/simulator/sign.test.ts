@@ -1,13 +1,7 @@
 // `skerry sign`: signatures, afr_ota entries and manifests, by keys of openssl's and Node's making.
 
 import { spawnSync } from "node:child_process";
-import {
-  createHash,
-  createPublicKey,
-  generateKeyPairSync,
-  type KeyObject,
-  verify,
-} from "node:crypto";
+import { createHash, generateKeyPairSync, type KeyObject, verify } from "node:crypto";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -206,7 +200,7 @@ for (const [title, change, message] of badFields) {
 
 test("keys that cannot sign are refused, with what they are", t => {
   const keyOf = (type: "ec" | "rsa" | "ed25519", options: object): string =>
-    pemOf(generateKeyPairSync(type as "ec", options as never).privateKey);
+    pemOf(generateKeyPairSync(type as "ec", options as never).privateKey as unknown as KeyObject);
   const encrypted = ec.privateKey.export({
     ...{ type: "pkcs8", format: "pem", cipher: "aes-256-cbc", passphrase: "secret" },
   } as never);
@@ -214,7 +208,7 @@ test("keys that cannot sign are refused, with what they are", t => {
     [keyOf("ec", { namedCurve: "P-384" }), /k.pem is on the curve secp384r1, P-256 is needed/],
     [keyOf("rsa", { modulusLength: 1024 }), /The RSA key in k.pem has 1024 bits, not 2048 to 4096/],
     [keyOf("ed25519", {}), /k.pem is of type ed25519/],
-    [encrypted.toString(), /k.pem is encrypted: write it without a password first/],
+    [String(encrypted), /k.pem is encrypted: write it without a password first/],
     [pemOf(ec.publicKey), /k.pem holds a PUBLIC KEY/],
     ["not a key", /k.pem holds no PEM/],
     ["-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", /k.pem cannot be read/],

@@ -91,9 +91,10 @@ export function pageOf<T>(
   if (!Number.isInteger(size) || size < 1 || size > pageSizeMax) {
     throw invalidRequest(`maxResults is not 1 to ${pageSizeMax}`);
   }
-  const token = query.get("nextToken") ?? Buffer.from("0").toString("base64url");
-  const at = Number(Buffer.from(token, "base64url").toString());
-  if (!Number.isInteger(at) || at < 0) throw invalidRequest("Invalid nextToken");
+  const token = query.get("nextToken");
+  const place = token === null ? "0" : Buffer.from(token, "base64url").toString();
+  const at = Number(place);
+  if (!/^\d{1,9}$/.test(place)) throw invalidRequest("Invalid nextToken");
   const end = at + size;
   const isLast = end >= items.length;
   const next = isLast ? {} : { nextToken: Buffer.from(`${end}`).toString("base64url") };

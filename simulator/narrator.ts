@@ -137,12 +137,50 @@ export function lineOfCloud(event: CloudEvent): Line | undefined {
       return plain(
         `shadow ${event.name === undefined ? "" : `"${event.name}" `}of ${event.thing} is version ${event.version}: reported ${list(event.reported)}${event.delta ? `, still wanted ${list(event.delta)}` : ""}`,
       );
+    case "jobCreated":
+      return milestone(
+        `job ${event.jobId} is ${event.status === "SCHEDULED" ? "scheduled" : "made"} for ${event.things} ${event.things === 1 ? "thing" : "things"}`,
+      );
+    case "jobEnded":
+      return lineOfJobEnd(event);
+    case "jobExecutionChanged":
+      return lineOfExecution(event);
     case "message":
       return lineOfMessage(event.topic, Buffer.from(event.payload).toString("utf8"));
     case "storeFailed":
       return trouble(event.error.message);
   }
 }
+
+function lineOfJobEnd(event: Extract<CloudEvent, { type: "jobEnded" }>): Line {
+  const { jobId, status, reasonCode } = event;
+  if (status === "COMPLETED") return milestone(`job ${jobId} is completed`);
+  const text = `job ${jobId} is ${status.toLowerCase()}`;
+  return status === "DELETED"
+    ? plain(text)
+    : trouble(`${text}${reasonCode ? `: ${reasonCode}` : ""}`);
+}
+
+/** `job "blink" on node-1 is in progress: step=2` */
+function lineOfExecution(event: Extract<CloudEvent, { type: "jobExecutionChanged" }>): Line {
+  const { jobId, thing, executionNumber, status, statusDetails } = event;
+  const which = executionNumber === 1 ? "" : `, try ${executionNumber}`;
+  const details = Object.keys(statusDetails).length === 0 ? "" : `: ${list(statusDetails)}`;
+  const text = `job ${jobId} on ${thing}${which} ${executionWords[status]}${details}`;
+  if (status === "SUCCEEDED") return milestone(text);
+  return status === "QUEUED" || status === "IN_PROGRESS" ? plain(text) : trouble(text);
+}
+
+const executionWords = {
+  QUEUED: "is queued",
+  IN_PROGRESS: "is in progress",
+  SUCCEEDED: "succeeded",
+  FAILED: "failed",
+  TIMED_OUT: "took too long",
+  REJECTED: "was rejected",
+  REMOVED: "is withdrawn: it left the group",
+  CANCELED: "is canceled",
+} as const;
 
 function lineOfMessage(topic: string, payload: string): Line {
   const message = parsed(payload);

@@ -1,4 +1,4 @@
-// The local cloud, put together: authority, registry, broker, provisioning and shadows in one process.
+// The local cloud, put together: authority, registry, broker, provisioning, shadows and jobs in one process.
 
 import { Authority } from "./authority.js";
 import { Broker, type DeleteConnectionOptions } from "./broker.js";
@@ -27,6 +27,8 @@ import {
 import { Front } from "./front.js";
 import type { Hook } from "./hook.js";
 import { Ingress, type MessageEvent } from "./ingress.js";
+import type { JobObjects } from "./job-document.js";
+import { type JobEvent, Jobs, type JobsOptions, jobSchemas } from "./jobs.js";
 import type { JsonObject } from "./json.js";
 import { type AuthorityRegistration, JustInTime, type JustInTimeEvent } from "./just-in-time.js";
 import { brokerLimits } from "./limits.js";
@@ -56,6 +58,7 @@ export type CloudEvent =
   | { readonly type: "listening"; readonly host: string; readonly port: number }
   | { readonly type: "restListening"; readonly host: string; readonly port: number }
   | ({ readonly type: "shadowUpdated" } & ShadowChange)
+  | JobEvent
   | MessageEvent
   | FileEvent
   | { readonly type: "storeFailed"; readonly error: CloudError };
@@ -85,6 +88,11 @@ export interface CloudOptions {
   readonly shadowLimits?: ShadowsOptions["limits"];
   /** Whether only registered things have shadows; others get 404 `Thing not found`. Default false. */
   readonly shadowsNeedThings?: boolean;
+  readonly jobLimits?: JobsOptions["limits"];
+  /** Where jobs find documents and URLs of objects. Absent: jobs that need them are refused. */
+  readonly jobObjects?: JobObjects;
+  /** Whether job events are published from the start; they are off on AWS until enabled. Default false. */
+  readonly jobEvents?: boolean;
   onEvent?(event: CloudEvent): void;
 }
 
@@ -111,6 +119,8 @@ export class Cloud {
   readonly certificates: Certificates;
   /** Objects, downloads, streams, code signing and OTA updates. */
   readonly files: FileServices;
+  /** What the owner does with jobs and thing groups. */
+  readonly jobs: Jobs;
   readonly #authority: Authority;
   readonly #registry: Registry;
   readonly #store: Store;
@@ -121,6 +131,7 @@ export class Cloud {
   readonly #temporaryClaims: TemporaryClaims;
   readonly #justInTime: JustInTime;
   readonly #pending = new PendingWork();
+  readonly #clock: Clock;
   readonly #onEvent: (event: CloudEvent) => void;
   readonly #allow: Set<string>;
   #front: Front | undefined;
@@ -135,6 +146,7 @@ export class Cloud {
     storage: FileStorage,
   ) {
     const { clock = systemClock, timer = systemTimer, random = systemRandom } = options;
+    this.#clock = clock;
     this.#authority = authority;
     this.#store = store;
     this.#allow = new Set(options.allow);
@@ -144,6 +156,7 @@ export class Cloud {
     this.#broker = this.#createBroker(options, clock, timer, random);
     this.#registry.onDeactivated = id => this.#broker.disconnectCertificate(id);
     this.#shadows = this.#createShadows(options, clock);
+    this.jobs = this.#createJobs(options, { clock, timer, random });
     const registry = this.#registry;
     this.#provisioning = new Provisioning({
       authority,
@@ -165,6 +178,7 @@ export class Cloud {
       broker: this.#broker,
       streams: this.files.streams,
       shadows: this.#shadows,
+      jobs: this.jobs,
       provisioning: this.#provisioning,
       registry,
       onEvent: this.#onEvent,
@@ -189,7 +203,7 @@ export class Cloud {
     const { clock = systemClock, random = systemRandom, serverNames = [], directory } = options;
     const store = await Store.open({
       ...(directory === undefined ? {} : { directory }),
-      schemas: { ...registrySchemas, ...shadowSchemas, ...fileSchemas },
+      schemas: { ...registrySchemas, ...shadowSchemas, ...fileSchemas, ...jobSchemas },
       onFailure: error => options.onEvent?.({ type: "storeFailed", error }),
     });
     let cloud: Cloud | undefined;
@@ -289,6 +303,15 @@ export class Cloud {
     this.#shadows.fail(error);
   }
 
+  /** A thing without a certificate; one of that name stays as it is. */
+  createThing(name: string, attributes: Readonly<Record<string, string>> = {}): Thing {
+    const known = this.#registry.thing(name);
+    if (known !== undefined) return known;
+    const thing = { name, attributes, createdAt: this.#clock.now() };
+    this.#registry.putThing(thing);
+    return thing;
+  }
+
   things(): readonly Thing[] {
     return this.#registry.things();
   }
@@ -363,6 +386,7 @@ export class Cloud {
   #stopExpiry(): void {
     this.#provisioning.close();
     this.#temporaryClaims.close();
+    this.jobs.close();
   }
 
   async #listen(listen: { readonly host: string; readonly port: number }): Promise<void> {
@@ -407,6 +431,22 @@ export class Cloud {
       ...(shadowsNeedThings ? { hasThing: name => this.#registry.thing(name) !== undefined } : {}),
       publish: (topic, payload) => this.#broker.publish({ topic, payload, qos: 1, retain: false }),
       onChange: change => this.#onEvent({ type: "shadowUpdated", ...change }),
+    });
+  }
+
+  #createJobs(
+    { jobLimits: limits, jobObjects: objects, jobEvents = false }: CloudOptions,
+    environment: Pick<JobsOptions, "clock" | "timer" | "random">,
+  ): Jobs {
+    return new Jobs({
+      ...environment,
+      store: this.#store,
+      ...(limits === undefined ? {} : { limits }),
+      ...(objects === undefined ? {} : { objects }),
+      eventsEnabled: jobEvents,
+      hasThing: name => this.#registry.thing(name) !== undefined,
+      publish: (topic, payload) => this.#broker.publish({ topic, payload, qos: 1, retain: false }),
+      onEvent: this.#onEvent,
     });
   }
 

@@ -2,6 +2,7 @@
 
 import type { Broker } from "./broker.js";
 import type { Client, PublishOutcome } from "./broker-types.js";
+import { Jobs } from "./jobs.js";
 import { Provisioning } from "./provisioning.js";
 import type { Registry } from "./registry.js";
 import { type CertificateRetired, retire } from "./rotation.js";
@@ -21,14 +22,15 @@ export interface MessageEvent {
 export interface IngressOptions {
   readonly broker: Broker;
   readonly shadows: Shadows;
+  readonly jobs: Jobs;
   readonly provisioning: Provisioning;
   readonly streams: Streams;
   readonly registry: Registry;
   onEvent(event: MessageEvent | CertificateRetired): void;
 }
 
-/** Service topics that are accepted though nothing here serves them yet: jobs, Defender, commands. */
-const unserved = /^\$aws\/(things\/[^/]+\/(jobs|defender)\/|commands\/)/;
+/** Service topics that are accepted though nothing here serves them yet: Defender, commands. */
+const unserved = /^\$aws\/(things\/[^/]+\/defender\/|commands\/)/;
 const answers = /\/(accepted|rejected|delta|documents)$/;
 const basicIngest = /^\$aws\/rules\/[^/]+\//;
 
@@ -53,6 +55,10 @@ export class Ingress {
     }
     if (Streams.isRequest(topic)) {
       this.#options.streams.handle(topic, payload, client);
+      return "consumed";
+    }
+    if (Jobs.isRequest(topic)) {
+      this.#options.jobs.handle(topic, payload, client);
       return "consumed";
     }
     return unserved.test(topic) && !answers.test(topic) ? "consumed" : "undefined-topic";

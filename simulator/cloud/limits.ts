@@ -167,3 +167,34 @@ export const otaLimits = Object.freeze({
   /** Assumed: levels of objects and lists in a request to the control plane. */
   requestDepth: 16,
 });
+export const jobLimits = Object.freeze({
+  /** Characters in the model, bytes here. */
+  documentBytes: 32_768,
+  targets: 100,
+  /** Requests of all devices per second, reading and writing counted apart (quota page, device management). */
+  requestsPerSecond: 200,
+  /** Pairs of status details, and characters of each. */
+  details: 10,
+  detailNameCharacters: 128,
+  detailCharacters: 1024,
+  /** Executions told in one `notify`. */
+  notified: 10,
+  /** Finished jobs are remembered for 730 days. */
+  retentionMs: 730 * 86_400_000,
+  /** Assumed: jobs in the store; the one finished longest ago makes room, without any another one is refused. */
+  jobs: 2_000,
+  /** Assumed: things one job may reach. */
+  thingsPerJob: 10_000,
+  /** Assumed: executions in an answer to `get`, so that it fits a message. */
+  listed: 500,
+  /** Assumed: executions kept of one job on one thing; the oldest finished one makes room. */
+  executionsKept: 24,
+  /** Assumed: brackets nested deeper than this are refused before the JSON is read at all. */
+  jsonDepth: 64,
+  /** Entries in a page (botocore model: at most 250). */
+  pageSizeMax: 250,
+  /** Longest delay that timers of Node keep; a later time is waited for in parts. */
+  timerMs: 2_147_483_647,
+});
+
+export type JobLimits = { readonly [K in keyof typeof jobLimits]: number };

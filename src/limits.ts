@@ -142,4 +142,7 @@ export const limits = Object.freeze({
   configurationBytes: 2048,
   /** Refused connections as a new identity that never held a session, before the claim earns another. */
   adoptAttempts: 5,
+  /** What a product may ask of an image on trial, and how often it is asked. */
+  healthChecks: 16,
+  healthCheckMs: 1000,
 });

@@ -55,6 +55,10 @@ export type AgentStatus =
   | { readonly type: "telemetryRefused"; readonly channel: string; readonly error: AgentError }
   /** The agent has moved: a session was held at this endpoint, which is the one to come back to. */
   | { readonly type: "moved"; readonly endpoint: string; readonly port: number }
+  /** A new image of the firmware was on trial, and stays. */
+  | { readonly type: "firmwareConfirmed"; readonly version: string }
+  /** A new image of the firmware does not stay: the machine restarts into the one before. */
+  | { readonly type: "firmwareReverted"; readonly version: string; readonly cause: string }
   /** Something went wrong that did not end the link. */
   | { readonly type: "fault"; readonly error: AgentError }
   | { readonly type: "stopped" }

@@ -448,12 +448,14 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
     } catch (cause) {
       this.#fault("storage/write", "ota: the floor is not saved", cause);
     }
-    this.#wiring.emit({ type: "update", phase: "confirmed", version: this.#options.version });
+    this.#wiring.emit({ type: "firmwareConfirmed", version: this.#options.version });
   }
 
   #revert(): void {
     this.#trial?.close();
     this.#trial = undefined;
+    const cause = this.#record.install?.cause ?? "";
+    this.#wiring.emit({ type: "firmwareReverted", version: this.#options.version, cause });
     this.#update.revert();
   }
 

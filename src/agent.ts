@@ -2,6 +2,7 @@
 import type { LinkStatus } from "./connection/link.js";
 import { Core } from "./core.js";
 import { AgentError } from "./errors.js";
+import type { JobQueue } from "./jobs/jobs.js";
 import { type AgentOptions, checkEndpoint, checkOptions, type EndpointOptions } from "./options.js";
 import { Settings } from "./settings.js";
 import { Follower, type SettingsListener } from "./shadow/follower.js";
@@ -76,6 +77,15 @@ export class Agent {
     const settings = new Settings<S>(schema, follower, this.#core);
     follower.listener = settings as SettingsListener;
     return settings;
+  }
+
+  /**
+   * The jobs of this device; a device that never asks for them runs none. Their handlers and gates are given before `start`.
+   *
+   * @throws AgentError "agent/options" when first asked for after `start`
+   */
+  get jobs(): JobQueue {
+    return this.#core.useJobs();
   }
 
   /**

@@ -8,9 +8,12 @@ import { Link, type LinkIdentity, type LinkOwner, type LinkStatus } from "./conn
 import { WallTime } from "./connection/wall-time.js";
 import { AgentError } from "./errors.js";
 import type { Host, KeyValue, TimerHandle } from "./host.js";
+import type { JobHandler } from "./jobs/job.js";
+import { Jobs, type JobsWiring } from "./jobs/jobs.js";
 import { limits } from "./limits.js";
 import type { Will } from "./mqtt/packet.js";
 import { Session, type SessionHandlers } from "./mqtt/session.js";
+import { operationHandler } from "./operations.js";
 import type { CheckedOptions } from "./options.js";
 import { Provisioner } from "./provisioning/provisioner.js";
 import { DeviceState } from "./shadow/device-state.js";
@@ -25,13 +28,15 @@ import { topicOf } from "./telemetry/topics.js";
 import type { Waiting, WaitingBound } from "./telemetry/waiting.js";
 import { anchorsOf, credentialsOf } from "./trust/credentials.js";
 import { toUtf8 } from "./util/bytes.js";
-import type { Observer, Wiring } from "./wiring.js";
+import type { Observer } from "./wiring.js";
 
-export class Core implements LinkOwner, SessionHandlers, Wiring, CycleAgent {
+export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent {
   #shadows: Shadows | undefined;
   readonly #deviceState: DeviceState | undefined;
   /** The cycle of a device that sleeps. Not a field: whoever has none takes no memory for it. */
   declare observer?: Observer;
+  /** As above. */
+  declare jobs?: Jobs;
   /** What `onStatus` threw last. */
   observerFault: unknown;
   readonly #options: CheckedOptions;
@@ -127,6 +132,36 @@ export class Core implements LinkOwner, SessionHandlers, Wiring, CycleAgent {
     this.#shadows.add(follower);
   }
 
+  /** @throws AgentError "agent/options" */
+  useJobs(): Jobs {
+    if (!this.jobs && this.#isOpen)
+      throw new AgentError("agent/options", "jobs are asked for before start");
+    this.jobs ??= new Jobs(this);
+    return this.jobs;
+  }
+
+  checkRotation(): void {
+    this.#checkRenewal("identity");
+  }
+
+  handlerOf(operation: string): JobHandler | undefined {
+    return operationHandler(operation, this);
+  }
+
+  follower(shadow: string | undefined): Follower | undefined {
+    return this.#shadows?.follower(shadow);
+  }
+
+  /** Of the identity in force; undefined for one that was given or does not exist. */
+  get certificateId(): string | undefined {
+    return this.#need()?.record.identity?.certificateId;
+  }
+
+  restart(): void {
+    this.#attempt("telemetry: what was measured last is lost", () => this.#sender.flushWindows());
+    this.host.system.restart();
+  }
+
   changeSettings(follower: Follower, values: FlatValues): void {
     if (!follower.isOpen) throw new AgentError("agent/options", "settings are set after start");
     this.enter(() => follower.event({ type: "changed", values }));
@@ -154,12 +189,16 @@ export class Core implements LinkOwner, SessionHandlers, Wiring, CycleAgent {
 
   get isSettled(): boolean {
     if (!this.#link.isOnline || this.#isClaim) return false;
+    const { jobs } = this;
+    const isDenied = this.#denied.includes(jobs?.filters(this.thingName!)[0] ?? "");
+    if (jobs && !jobs.isSettled && !isDenied) return false;
     return this.#shadows?.isSettled(this.#denied) ?? true;
   }
 
   get isDrained(): boolean {
     const isQuiet = this.#identity?.session.isQuiet ?? true;
-    return isQuiet && this.#sender.isEmpty && this.#provisioner === undefined;
+    const isIdle = this.jobs?.isIdle ?? true;
+    return isQuiet && isIdle && this.#sender.isEmpty && this.#provisioner === undefined;
   }
 
   get waitsInMemory(): boolean {
@@ -207,6 +246,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring, CycleAgent {
 
   emit(status: AgentStatus): void {
     this.observer?.onStatus(status);
+    this.jobs?.onStatus(status);
     try {
       this.#options.onStatus(status);
     } catch (cause) {
@@ -277,9 +317,11 @@ export class Core implements LinkOwner, SessionHandlers, Wiring, CycleAgent {
   }
 
   #newSession(as: "claim" | "device"): Session {
-    const own = (as === "device" && this.#shadows?.filters(this.thingName!)) || [];
+    const name = this.thingName!;
+    const own = as === "claim" ? [] : (this.#shadows?.filters(name) ?? []);
+    const jobs = as === "claim" ? [] : (this.jobs?.filters(name) ?? []);
     const replies = this.#need()?.filters ?? [];
-    return new Session([...own, ...replies], this, this.host);
+    return new Session([...own, ...jobs, ...replies], this, this.host);
   }
 
   credentials() {
@@ -345,7 +387,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring, CycleAgent {
   onMessage(topic: string, payload: Uint8Array): void {
     try {
       if (isProvisioningTopic(topic)) this.#provisioner?.onMessage(topic, payload);
-      else this.#shadows?.onMessage(topic, payload);
+      else if (!this.jobs?.onMessage(topic, payload)) this.#shadows?.onMessage(topic, payload);
     } catch (error) {
       // What cannot be read now cannot be read later: acknowledged and dropped, or it would come again with every link.
       if (!(error instanceof AgentError) || error.kind !== "protocol") throw error;
@@ -356,6 +398,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring, CycleAgent {
   onOversize(topic: string, byteLength: number): void {
     const bound = `at most ${limits.messageBytes} are taken`;
     const error = new AgentError("mqtt/limit", `${topic}: ${byteLength} bytes, ${bound}`);
+    if (this.jobs?.onOversize(topic, error)) return;
     if (!this.#shadows?.onOversize(topic, error)) this.onFault(error);
   }
 
@@ -364,7 +407,13 @@ export class Core implements LinkOwner, SessionHandlers, Wiring, CycleAgent {
     if (this.#endpoints.isElsewhere) return this.#link.switch();
     this.#attempt("endpoint: not saved", () => this.#held());
     this.#provisioner?.onSubscribed();
-    if (!this.#isClaim) this.#shadows?.subscribed(this.session);
+    if (!this.#isClaim) this.#follow();
+  }
+
+  #follow(): void {
+    this.#shadows?.subscribed(this.session);
+    const { jobs } = this;
+    if (jobs && this.session.isGranted(jobs.filters(this.thingName!))) jobs.online();
   }
 
   /** Without a reply topic the claim can do nothing; a device has its telemetry. */
@@ -385,7 +434,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring, CycleAgent {
   /** A device that may not follow one of its shadows may follow the others, and change its identity. */
   onAnswered(): void {
     if (this.#isClaim) return;
-    this.#shadows?.subscribed(this.session);
+    this.#follow();
     const provisioner = this.#provisioner;
     if (!provisioner?.hasIdentity) return;
     if (this.session.isGranted(provisioner.filters)) provisioner.onSubscribed();
@@ -414,6 +463,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring, CycleAgent {
       byte.toString(16).padStart(2, "0"),
     ).join("");
     this.#shadows?.open(this);
+    this.jobs?.open();
     this.#sender.open(this.#options.outbox);
     this.#need()?.event({ type: "begun" });
     this.#isOpen = true;
@@ -438,6 +488,7 @@ export class Core implements LinkOwner, SessionHandlers, Wiring, CycleAgent {
     this.#deviceState?.offline();
     this.#sender.offline();
     this.#shadows?.lost();
+    this.jobs?.lost();
   }
 
   /** What may fail without keeping the device from its link. */

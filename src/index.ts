@@ -2,6 +2,9 @@
 export { Agent } from "./agent.js";
 export { AgentError, type ErrorCode, type ErrorKind } from "./errors.js";
 export type * from "./host.js";
+export type { Job, JobFunction, JobGate, JobHandler, StatusDetails } from "./jobs/job.js";
+export type { JobQueue } from "./jobs/jobs.js";
+export { inWindow, type MaintenanceWindow } from "./jobs/window.js";
 export { limits } from "./limits.js";
 export { MQTTClient } from "./mqtt/client.js";
 export type {

@@ -85,6 +85,22 @@ export const limits = Object.freeze({
   shadowsInFlight: 4,
   /** AWS takes 20 for each thing. */
   shadowRequestsPerSecond: 10,
+  /** Starts of a job's handler that came to no end, before the job has failed; restarts that a job asks for without progress. */
+  jobAttempts: 3,
+  jobRestarts: 5,
+  /** Steps of a managed template. Rejected when more. */
+  jobSteps: 16,
+  /** What a job's handler may keep over restarts. Refused when longer. */
+  jobKeptBytes: 1024,
+  /** Status details of a job: pairs and characters of each (AWS), and bytes of all, as they have to fit beside the rest in one value of the key-value store. Cut. */
+  jobDetails: 10,
+  jobDetailCharacters: 1024,
+  jobDetailsBytes: 3000,
+  /** The least time between two reports of a job's progress. */
+  jobReportMs: 2000,
+  /** How long a job waits for a gate that cannot be asked; the longest wait a gate may ask for. */
+  jobGateMs: 600_000,
+  jobGateMostMs: 86_400_000,
   /** How often the free heap is looked at, for the device's own shadow. */
   deviceStateMs: 3_600_000,
   /** Time a dial waits for a wall clock that is not set or behind what is known; looked at each `clockCheckMs`. */

@@ -59,6 +59,44 @@ export type AgentStatus =
   | { readonly type: "firmwareConfirmed"; readonly version: string }
   /** A new image of the firmware does not stay: the machine restarts into the one before. */
   | { readonly type: "firmwareReverted"; readonly version: string; readonly cause: string }
+  /** A job was found in the queue; the operation is empty where the document cannot be read. */
+  | {
+      readonly type: "job";
+      readonly state: "queued";
+      readonly jobId: string;
+      readonly operation: string;
+    }
+  /** A gate is closed. */
+  | {
+      readonly type: "job";
+      readonly state: "deferred";
+      readonly jobId: string;
+      readonly about: "start" | "restart";
+      readonly seconds: number;
+    }
+  /** Its handler was called. */
+  | {
+      readonly type: "job";
+      readonly state: "started";
+      readonly jobId: string;
+      readonly attempt: number;
+    }
+  | {
+      readonly type: "job";
+      readonly state: "progress";
+      readonly jobId: string;
+      readonly details: { readonly [name: string]: string };
+    }
+  /** Over; the service is told as soon as it can be. */
+  | {
+      readonly type: "job";
+      readonly state: "ended";
+      readonly jobId: string;
+      /** CANCELED also where it was removed, or has timed out. */
+      readonly status: "SUCCEEDED" | "FAILED" | "REJECTED" | "CANCELED";
+      /** Empty where none was given. */
+      readonly reason: string;
+    }
   /** Something went wrong that did not end the link. */
   | { readonly type: "fault"; readonly error: AgentError }
   | { readonly type: "stopped" }

@@ -60,6 +60,21 @@ export function shadowsFilters(thingName: string): readonly string[] {
   return shadowFilters(thingName, "+");
 }
 
+/** What a device is asked to do, and what it says of it. */
+export function jobsPrefix(thingName: string): string {
+  return `$aws/things/${thingName}/jobs/`;
+}
+
+/** Files that the cloud sends in blocks; replies come without a subscription. */
+export function streamsPrefix(thingName: string): string {
+  return `$aws/things/${thingName}/streams/`;
+}
+
+/** The one that has to be subscribed: replies of the jobs service come without. */
+export function jobsFilters(thingName: string): readonly string[] {
+  return [`${jobsPrefix(thingName)}notify-next`];
+}
+
 /** Messages go to one rule and past the broker: cheaper, and nobody else can subscribe to them. */
 export function basicIngestTopic(rule: string, topic: string): string {
   return `$aws/rules/${rule}/${topic}`;

@@ -126,6 +126,15 @@ export class Follower implements Asker {
       this.#fault(new AgentError("agent/fault", `${this.#name}: stored ${path} ${verdict}`));
   }
 
+  /** Others than the product or the shadow want these: the product is told. @returns verdicts of what it could not put in force */
+  take(values: FlatValues): Verdicts | undefined {
+    const failed = this.#tell(values);
+    const taken: Record<string, Value> = {};
+    for (const path of Object.keys(values)) if (!failed?.has(path)) taken[path] = values[path]!;
+    this.event({ type: "changed", values: taken });
+    return failed;
+  }
+
   /** The topics of the replies are subscribed, perhaps with others, perhaps again. */
   subscribed(): void {
     if (this.#record.state === "idle") this.event({ type: "subscribed" });

@@ -191,6 +191,17 @@ export function parseDelta(payload: Uint8Array, leaves: Leaves): ShadowEvent {
   };
 }
 
+/** Member `values` of a text that is to change settings. @throws AgentError "shadow/response", "codec/json" */
+export function readValues(text: Uint8Array, leaves: Leaves): Desired {
+  const where = "settings";
+  const others = new Others(`${where}.values`);
+  const shape: { readonly [name: string]: Shape } = { values: shapeOf(Object.keys(leaves)) };
+  const { values } = (readJson(text, shape, where, others) ?? {}) as {
+    readonly values?: Section | typeof unsupported;
+  };
+  return desiredIn(objectOf(values, where, "values"), leaves, others);
+}
+
 const acceptedShape = deepFreeze({
   state: { reported: "scalar" },
   version: "integer",

@@ -28,6 +28,11 @@ export class Shadows {
     this.#followers.push(follower);
   }
 
+  /** @param shadow undefined for the classic one */
+  follower(shadow: string | undefined): Follower | undefined {
+    return this.#followers.find(follower => follower.shadow === shadow);
+  }
+
   get #named(): readonly Follower[] {
     return this.#followers.filter(({ shadow }) => shadow !== undefined);
   }

@@ -48,9 +48,11 @@ const layers: Record<string, number> = {
   cloud: 1,
   mqtt: 2,
   connection: 3,
+  jobs: 4,
   outbox: 4,
   provisioning: 4,
   shadow: 4,
+  ota: 5,
   telemetry: 5,
 };
 const ground = new Set(["errors", "limits", "host"]);

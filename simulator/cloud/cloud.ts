@@ -68,7 +68,7 @@ export interface CloudOptions {
   readonly directory?: string;
   /** Absent: no TLS listener, only `accept`. */
   readonly listen?: { readonly host: string; readonly port: number };
-  /** The REST data plane, without TLS and for this machine only. Absent: none. */
+  /** The REST planes, without TLS and for this machine only. Absent: none. */
   readonly rest?: RestListen;
   /** Where objects are put and got; absent: programmatically, and over links. */
   readonly objects?: ObjectStorageOptions;
@@ -411,6 +411,12 @@ export class Cloud {
       clock,
       limits: { ...brokerLimits, ...limits },
       publish: message => this.#ingress.fromRest(message),
+      control: {
+        jobs: this.jobs,
+        things: () => this.things(),
+        createThing: (name, attributes) => this.createThing(name, attributes),
+        now: () => clock.now(),
+      },
     };
     const control = this.files.routes();
     const rest = await Rest.listen({ host, port, control, ...services }).catch((error: unknown) => {

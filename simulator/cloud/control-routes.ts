@@ -42,7 +42,7 @@ export function seconds(epochMs: number): number {
 }
 
 export function controlSuccess(body: JsonObject): RestAnswer {
-  return { status: 200, headers: {}, body, isPlain: true };
+  return { status: 200, headers: {}, body, isBare: true };
 }
 
 /** @throws CloudError "cloud/invalid-request"; no body is an empty object */
@@ -120,5 +120,5 @@ function failureOf(error: unknown): RestAnswer {
 }
 
 function named(status: number, errorType: string, body: JsonObject): RestAnswer {
-  return { status, headers: { "x-amzn-errortype": errorType }, body, isPlain: true };
+  return { status, headers: { "x-amzn-errortype": errorType }, body, isBare: true };
 }

@@ -114,11 +114,11 @@ export class JobData {
     // First, so that a device whose job was cancelled meanwhile hears that and not of a version (4.4).
     if (isTerminal(found.status)) {
       const message = `${found.status} cannot become ${status}`;
-      throw new JobFault("InvalidStateTransition", message, stateOf(found));
+      throw new JobFault("InvalidStateTransition", message, { state: stateOf(found) });
     }
     if (expectedVersion !== undefined && expectedVersion !== found.version) {
       const message = `Expected version ${expectedVersion} but found version ${found.version}`;
-      throw new JobFault("VersionMismatch", message, stateOf(found));
+      throw new JobFault("VersionMismatch", message, { state: stateOf(found) });
     }
     const jobDocument = request.includeJobDocument ? this.#document(found, form) : undefined;
     const { stepTimeoutInMinutes } = request;

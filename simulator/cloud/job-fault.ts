@@ -15,16 +15,24 @@ export type JobFaultCode =
   | "ResourceAlreadyExists"
   | "LimitExceeded";
 
+export interface JobFaultDetails {
+  /** Told with InvalidStateTransition and VersionMismatch. */
+  readonly state?: ExecutionState;
+  /** `kind/name` of what is there already. */
+  readonly resource?: string;
+}
+
 export class JobFault extends Error {
   override readonly name = "JobFault";
   readonly code: JobFaultCode;
-  /** Told with InvalidStateTransition and VersionMismatch. */
   readonly state: ExecutionState | undefined;
+  readonly resource: string | undefined;
 
-  constructor(code: JobFaultCode, message: string, state?: ExecutionState) {
+  constructor(code: JobFaultCode, message: string, { state, resource }: JobFaultDetails = {}) {
     super(message);
     this.code = code;
     this.state = state;
+    this.resource = resource;
   }
 }
 

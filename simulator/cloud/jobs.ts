@@ -200,7 +200,8 @@ export class Jobs {
     const { jobId } = config;
     const now = this.#options.clock.now();
     if (this.#records.job(jobId) !== undefined) {
-      throw new JobFault("ResourceAlreadyExists", `Job ${jobId} already exists`);
+      const message = `Job ${jobId} already exists`;
+      throw new JobFault("ResourceAlreadyExists", message, { resource: `job/${jobId}` });
     }
     const documents = documentsOf(config, this.#objects, this.limits);
     const schedule = scheduleOf(config.schedulingConfig, now);
@@ -254,11 +255,11 @@ export class Jobs {
     const isFree = found.status === "QUEUED" || (found.status === "IN_PROGRESS" && force);
     if (!isFree) {
       const message = `The execution is ${found.status}${isTerminal(found.status) ? " already" : ": it needs force"}`;
-      throw new JobFault("InvalidStateTransition", message, stateOf(found));
+      throw new JobFault("InvalidStateTransition", message, { state: stateOf(found) });
     }
     if (expectedVersion !== undefined && expectedVersion !== found.version) {
       const message = `Expected version ${expectedVersion} but found version ${found.version}`;
-      throw new JobFault("VersionMismatch", message, stateOf(found));
+      throw new JobFault("VersionMismatch", message, { state: stateOf(found) });
     }
     const { statusDetails } = options;
     if (statusDetails !== undefined)
@@ -282,7 +283,7 @@ export class Jobs {
     const found = this.#knownExecution(thing, jobId, number);
     if (!isTerminal(found.status) && !force) {
       const message = `The execution is ${found.status}: it needs force`;
-      throw new JobFault("InvalidStateTransition", message, stateOf(found));
+      throw new JobFault("InvalidStateTransition", message, { state: stateOf(found) });
     }
     this.#settled(() => {
       this.#executions.remove(found);

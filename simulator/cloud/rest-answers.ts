@@ -16,8 +16,8 @@ export interface RestAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: JsonObject;
-  /** As it is: the trace id is the data plane's. */
-  readonly isPlain?: true;
+  /** The body goes as it is; others are given a `traceId`, unless they are a shadow's. */
+  readonly isBare?: boolean;
 }
 
 /** Names by status (botocore model "iot-data"); 403 and 503 are the same wherever AWS has them. */

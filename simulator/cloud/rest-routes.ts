@@ -1,10 +1,13 @@
 // The paths of the REST data plane: shadows and publishing (botocore model "iot-data"). Pure but for what it calls.
+// Those of jobs and of the control plane are in rest-control.
 
+import type { ControlServices } from "./control-request.js";
 import type { Clock } from "./environment.js";
 import type { JsonObject } from "./json.js";
 import { type BrokerLimits, restLimits } from "./limits.js";
 import { MalformedPacket } from "./reasons.js";
 import { failure, invalid, type RestAnswer, type RestRequest, success } from "./rest-answers.js";
+import { answerControl, controlMethods } from "./rest-control.js";
 import { publishOf } from "./rest-publish.js";
 import type { Message } from "./session.js";
 import { isShadowName, isThingName, type ShadowOperation, type Shadows } from "./shadows.js";
@@ -13,6 +16,8 @@ export interface RestServices {
   readonly shadows: Pick<Shadows, "request" | "names">;
   readonly clock: Clock;
   readonly limits: BrokerLimits;
+  /** Absent: neither jobs nor a control plane. */
+  readonly control?: ControlServices;
   /** `reserved`: a topic under `$` that nothing here serves; `throttled`: nothing more is retained. */
   publish(message: Message): "accepted" | "reserved" | "throttled";
 }
@@ -45,10 +50,22 @@ export function answerRest(request: RestRequest, services: RestServices): RestAn
     if (resource === undefined) return invalid("The path is not percent-encoded UTF-8");
     const handler = Object.hasOwn(methods, request.method) ? methods[request.method] : undefined;
     if (handler !== undefined) return handler(resource, request, services);
-    const message = `${request.method} is not allowed here`;
-    return failure(405, { message }, { allow: Object.keys(methods).join(", ") });
+    return notAllowed(request, Object.keys(methods));
   }
+  if (services.control === undefined) return nothing(request);
+  const answer = answerControl(request, services.control);
+  if (answer !== undefined) return answer;
+  const allowed = controlMethods(request.path);
+  return allowed.length === 0 ? nothing(request) : notAllowed(request, allowed);
+}
+
+function nothing(request: RestRequest): RestAnswer {
   return failure(404, { message: `Nothing is served at ${request.path}` });
+}
+
+function notAllowed({ method }: RestRequest, allowed: readonly string[]): RestAnswer {
+  const message = `${method} is not allowed here`;
+  return failure(405, { message }, { allow: [...new Set(allowed)].join(", ") });
 }
 
 function decoded(text: string): string | undefined {

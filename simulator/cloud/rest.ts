@@ -98,10 +98,10 @@ export async function readBody(
   return length <= limit ? Buffer.concat(chunks) : undefined;
 }
 
-function write(response: ServerResponse, { status, headers, body, isPlain }: RestAnswer): void {
+function write(response: ServerResponse, { status, headers, body, isBare }: RestAnswer): void {
   const id = randomUUID();
-  const isShadow = "timestamp" in body;
-  const text = JSON.stringify(isShadow || isPlain ? body : { ...body, traceId: id });
+  const isWhole = isBare === true || "timestamp" in body;
+  const text = JSON.stringify(isWhole ? body : { ...body, traceId: id });
   response.writeHead(status, {
     "content-type": "application/json",
     "content-length": Buffer.byteLength(text),

@@ -61,7 +61,8 @@ export class ThingGroups {
         known.description === description &&
         JSON.stringify(known.attributes) === JSON.stringify(attributes);
       if (isSame) return known;
-      throw new JobFault("ResourceAlreadyExists", `Thing group ${name} already exists`);
+      const message = `Thing group ${name} already exists`;
+      throw new JobFault("ResourceAlreadyExists", message, { resource: `thinggroup/${name}` });
     }
     if (this.#groups.size >= groupsMax) {
       throw new JobFault("LimitExceeded", `There are ${groupsMax} thing groups already`);

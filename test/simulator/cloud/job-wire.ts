@@ -36,7 +36,8 @@ export interface JobWorld extends TestCloud {
   readonly now: number;
   /** Lets time go by, and nobody's connection with it. */
   pass(ms: number): void;
-  device(thing?: string): Device;
+  /** @param isThing whether the cloud knows it as a thing */
+  device(thing?: string, isThing?: boolean): Device;
   /** A job for these things. */
   job(jobId: string, things: readonly string[], more?: Partial<JobRequest>): void;
   /** Published under `$aws/events/` since the last call. */
@@ -78,7 +79,8 @@ export function jobWorldOf(world: TestCloud): JobWorld {
         time.advance(Math.min(left, stepMs));
       }
     },
-    device: (thing = "node-1") => {
+    device: (thing = "node-1", isThing = true) => {
+      if (isThing) cloud.createThing(thing);
       const device = deviceOf(world, thing);
       all.push(device.client);
       return device;
@@ -108,7 +110,6 @@ function connected(world: TestCloud, clientId: string): TestClient {
 }
 
 function deviceOf(world: TestCloud, thing: string): Device {
-  world.cloud.createThing(thing);
   const prefix = `$aws/things/${thing}/jobs/`;
   // Answers need no subscription; notices do.
   const client = connected(world, thing).subscribeAt(0, `${prefix}notify`, `${prefix}notify-next`);

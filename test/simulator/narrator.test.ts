@@ -53,3 +53,65 @@ test("what found no room on flash is not said to be refused", t => {
   t.regex(refused("outbox/full").text, /not kept/);
   t.regex(refused("mqtt/refused").text, /refused: why/);
 });
+
+const job = { jobId: "blink", thing: "node-1", executionNumber: 1, versionNumber: 2 };
+for (const [event, mark, text] of [
+  [
+    { type: "jobCreated", jobId: "blink", status: "IN_PROGRESS", things: 1 },
+    "milestone",
+    "job blink is made for 1 thing",
+  ],
+  [
+    { type: "jobCreated", jobId: "blink", status: "SCHEDULED", things: 2 },
+    "milestone",
+    "job blink is scheduled for 2 things",
+  ],
+  [
+    {
+      type: "jobExecutionChanged",
+      ...job,
+      status: "IN_PROGRESS",
+      previous: "QUEUED",
+      statusDetails: { step: "2" },
+    },
+    "plain",
+    "job blink on node-1 is in progress: step=2",
+  ],
+  [
+    {
+      type: "jobExecutionChanged",
+      ...job,
+      executionNumber: 2,
+      status: "FAILED",
+      previous: "IN_PROGRESS",
+      statusDetails: { reason: "no room" },
+    },
+    "trouble",
+    "job blink on node-1, try 2 failed: reason=no room",
+  ],
+  [
+    {
+      type: "jobExecutionChanged",
+      ...job,
+      status: "SUCCEEDED",
+      previous: "IN_PROGRESS",
+      statusDetails: {},
+    },
+    "milestone",
+    "job blink on node-1 succeeded",
+  ],
+  [
+    { type: "jobEnded", jobId: "blink", status: "CANCELED", reasonCode: "ABORTED" },
+    "trouble",
+    "job blink is canceled: ABORTED",
+  ],
+  [
+    { type: "jobEnded", jobId: "blink", status: "COMPLETED", reasonCode: undefined },
+    "milestone",
+    "job blink is completed",
+  ],
+] as const) {
+  test(`of jobs a person reads: ${text}`, t => {
+    t.deepEqual(lineOfCloud(event), { mark, text });
+  });
+}

@@ -4,6 +4,7 @@ import { AgentError } from "../errors.js";
 import type { Crypto } from "../host.js";
 import { limits } from "../limits.js";
 import { isDigestSignature } from "../trust/signature.js";
+import { toUtf8 } from "../util/bytes.js";
 import { deepFreeze, lean } from "../util/machine.js";
 import type { ManifestOffer, ManifestSignature, PlainOffer } from "./offer.js";
 import {
@@ -17,8 +18,8 @@ import {
   textsOf,
   told,
 } from "./reading.js";
-import { readSigner, type SignerOptions, type SigningOptions, signersNamed } from "./signers.js";
-import { parseVersion } from "./version.js";
+import { readSigner, type Signer, type SigningOptions, signersNamed } from "./signers.js";
+import { compareVersions } from "./version.js";
 
 export interface Manifest {
   readonly type: "firmware" | "script";
@@ -96,8 +97,7 @@ function checkSignatures(
   if (wrong.length > 0)
     throw new AgentError("ota/signature", `manifest: signature of key ${wrong.join()} is wrong`);
   const ids = signatures.map(each => each.keyId).join();
-  throw new AgentError(
-    "ota/untrusted",
+  throw untrusted(
     `manifest: signed by ${right} known keys, ${threshold} needed; signatures are of ${ids}`,
   );
 }
@@ -112,8 +112,8 @@ function parseManifest(bytes: Uint8Array): Manifest {
     if (type !== "firmware" && type !== "script")
       return fail(`manifest.type ${told(type ?? null)} is not firmware or script`);
     const { minimumVersion, expires } = read;
-    if (minimumVersion !== undefined && parseVersion(minimumVersion) === undefined)
-      fail(`manifest.minimumVersion ${told(minimumVersion)} is no semantic version`);
+    const version = name(read.version, "manifest.version");
+    if (minimumVersion !== undefined) checkMinimum(minimumVersion, version);
     const latest = Math.floor(limits.latestTime / 1000);
     return lean({
       type,
@@ -121,13 +121,20 @@ function parseManifest(bytes: Uint8Array): Manifest {
       hardware: textsOf(read.hardware, maxHardware, "manifest.hardware").map((each, i) =>
         name(each, `manifest.hardware[${i}]`),
       ),
-      version: name(read.version, "manifest.version"),
+      version,
       size: imageSize(read.size, "manifest.size"),
       sha256: digestOf(read.sha256, "manifest.sha256"),
       minimumVersion,
       expires: expires === undefined ? undefined : inRange(expires, 0, latest, "manifest.expires"),
     });
   });
+}
+
+/** The image would be below its own floor. */
+function checkMinimum(minimum: string, version: string): void {
+  const order = compareVersions(version, minimum);
+  if (order === undefined || order < 0)
+    fail(`manifest.minimumVersion ${told(minimum)} is not at or below ${told(version)}`);
 }
 
 /** Which of two members of one name counts would be a matter of the reader: no such manifest is taken. */
@@ -151,25 +158,54 @@ function digestOf(value: string | undefined, where: string): Uint8Array {
   const text = present(value, where);
   if (!/^[0-9a-f]{64}$/.test(text)) fail(`${where} ${told(text)} is not 64 hexadecimal digits`);
   const digest = new Uint8Array(32);
-  for (let i = 0; i < 32; i++) digest[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16);
+  for (const [i, code] of toUtf8(text).entries())
+    digest[i >> 1] = (digest[i >> 1]! << 4) | (code < 58 ? code - 48 : code - 87);
   return digest;
+}
+
+/**
+ * Before anything is downloaded: somebody has to be known who could have signed the file.
+ *
+ * @throws AgentError "ota/untrusted" when the document names a signer that is not known, or one whose key is of another kind than the
+ *         signature, and where more than one signature is needed
+ */
+export function requireSigner(
+  { signer: name, algorithm }: PlainOffer,
+  { signers, threshold = 1 }: SigningOptions,
+  crypto: ManifestCrypto,
+): void {
+  if (threshold > 1)
+    throw untrusted(`file: one signature, ${threshold} needed: only a manifest can have them`);
+  const named = signersNamed(signers, name);
+  if (!named.some(signer => isOfKind(readSigner(signer, crypto), algorithm)))
+    throw untrusted(`file: the signature is ${algorithm}, and no key of the signer is`);
+}
+
+function untrusted(reason: string): AgentError {
+  return new AgentError("ota/untrusted", reason);
+}
+
+function isOfKind({ key }: Signer, algorithm: PlainOffer["algorithm"]): boolean {
+  return (key.kind === "ec") === (algorithm === "ecdsa");
 }
 
 /**
  * Whether the file is one that a signer vouches for, as AWS's documents say it.
  *
  * @param digest  SHA-256 of the file as it was read back
- * @throws        AgentError "ota/untrusted" when the document names a signer that is not known
+ * @throws        AgentError "ota/untrusted", as `requireSigner`
  */
 export function isImageTrusted(
-  { signer: named, algorithm, signature }: PlainOffer,
+  offer: PlainOffer,
   digest: Uint8Array,
-  signers: readonly SignerOptions[],
+  signing: SigningOptions,
   crypto: ManifestCrypto,
 ): boolean {
-  return signersNamed(signers, named).some(signer => {
-    const { key } = readSigner(signer, crypto);
-    if ((key.kind === "ec") !== (algorithm === "ecdsa")) return false;
-    return isDigestSignature(crypto, { key, hash: "SHA-256", digest, signature });
+  requireSigner(offer, signing, crypto);
+  const { signer: name, algorithm, signature } = offer;
+  return signersNamed(signing.signers, name).some(each => {
+    const signer = readSigner(each, crypto);
+    if (!isOfKind(signer, algorithm)) return false;
+    return isDigestSignature(crypto, { key: signer.key, hash: "SHA-256", digest, signature });
   });
 }

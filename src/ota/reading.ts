@@ -25,11 +25,17 @@ export function fail(reason: string): never {
 /** A value in a message: what is long is cut, what could break a line is escaped. */
 export function told(value: Scalar): string {
   if (typeof value !== "string") return String(value);
-  return value.length > toldCharacters
-    ? `${writeJson(value.slice(0, toldCharacters))} and ${value.length - toldCharacters} more`
-    : writeJson(value);
+  let start = "";
+  let left = toldCharacters;
+  // By character, so that none is cut in half.
+  for (const character of value) {
+    if (left-- === 0) return `${writeJson(start)}…`;
+    start += character;
+  }
+  return writeJson(start);
 }
 
+/** @throws AgentError "ota/document" */
 export function present<Value>(value: Value | undefined, where: string): Value {
   return value === undefined ? fail(`${where} is missing`) : value;
 }
@@ -44,7 +50,8 @@ export function inRange(
   const number = present(value, where);
   if (!Number.isInteger(number) || number < least || number > most)
     fail(`${where} is ${number}, not ${least} to ${most}`);
-  return number;
+  // Not -0.
+  return number + 0;
 }
 
 /** @param value undefined is missing */

@@ -23,7 +23,7 @@ export interface SignerOptions {
 export interface SigningOptions {
   /** 1 to 8, each another key. */
   readonly signers: readonly SignerOptions[];
-  /** How many of them have to sign a manifest, 1 to their number; default 1. A file that AWS's documents vouch for has one signature. */
+  /** How many of them have to sign a manifest, 1 to their number; default 1. Above 1 AWS's own documents are refused: they have one signature. */
   readonly threshold?: number;
 }
 

@@ -55,7 +55,8 @@ const maxPath = 256;
  */
 export function readOffer(document: Uint8Array): Offer {
   return asDocument(() => {
-    const { afr_ota: plain, skerry: own } = readJson(document, documentShape, "document");
+    const read = present(readJson(document, documentShape, "document"), "document");
+    const { afr_ota: plain, skerry: own } = read;
     if (plain && own) fail("document has both afr_ota and skerry");
     if (plain) return readPlain(plain);
     return own ? readOwn(own) : fail("document has neither afr_ota nor skerry");
@@ -93,10 +94,10 @@ function readFile(element: Uint8Array, where: string): { file: File; others: rea
 }
 
 function readSize(value: File["filesize"], where: string): number {
+  if (value === undefined || value === null) return imageSize(undefined, where);
   const size = typeof value === "string" ? fromDigits(value) : value;
-  if (value !== undefined && value !== null && typeof size !== "number")
-    fail(`${where} ${value === unsupported ? "" : told(value)} is no number`);
-  return imageSize(size as number | undefined, where);
+  if (typeof size === "number") return imageSize(size, where);
+  return fail(`${where}${value === unsupported ? "" : ` ${told(value)}`} is no number`);
 }
 
 function readSignature(

@@ -106,7 +106,7 @@ function checkSignatures(
 function parseManifest(bytes: Uint8Array): Manifest {
   return asDocument(() => {
     checkMembers(bytes);
-    const read = readJson(bytes, manifestShape, "manifest");
+    const read = present(readJson(bytes, manifestShape, "manifest"), "manifest");
     const { type } = read;
     inRange(read.format, format, format, "manifest.format");
     if (type !== "firmware" && type !== "script")

@@ -6,7 +6,6 @@ import {
   provisioningFilters,
   provisionTopic,
 } from "../cloud/topics.js";
-import { readJson, writeJson } from "../codec/json.js";
 import { AgentError, type ErrorCode } from "../errors.js";
 import type { KeyPair, TimerHandle } from "../host.js";
 import { limits } from "../limits.js";
@@ -15,9 +14,9 @@ import type { CheckedOptions } from "../options.js";
 import { type Credentials, credentialsOf } from "../trust/credentials.js";
 import { certificationRequest } from "../trust/csr.js";
 import { validFrom } from "../trust/validity.js";
-import { toHex, toUtf8 } from "../util/bytes.js";
-import { readPair, writePair } from "../util/sealed.js";
+import { toHex } from "../util/bytes.js";
 import type { Wiring } from "../wiring.js";
+import { type Configuration, keepConfiguration, readConfiguration } from "./configuration.js";
 import { type Credential, CredentialStore } from "./credentials.js";
 import { type Enrolling, withDefaults } from "./enrolling.js";
 import {
@@ -47,7 +46,6 @@ const refusals: readonly ErrorCode[] = Object.freeze([
 ]);
 
 const dayMs = 86_400_000;
-const configurationKey = "configuration";
 /** Where reports about the identity go, among the product's channels. */
 const reportChannel = "identity";
 
@@ -64,7 +62,7 @@ export class Provisioner {
   #isSaved = true;
   /** Ticks before which no age is a reason to ask: a refusal, or a clock that is ahead, would be one with every link. */
   #restUntil = 0;
-  #configuration: ReadonlyMap<string, string> | undefined;
+  #configuration: Configuration | undefined;
 
   constructor(wiring: Wiring, options: CheckedOptions) {
     this.#wiring = wiring;
@@ -130,8 +128,8 @@ export class Provisioner {
   }
 
   /** What the template's DeviceConfiguration said, of the last registration. */
-  get configuration(): ReadonlyMap<string, string> {
-    this.#configuration ??= this.#readConfiguration();
+  get configuration(): Configuration {
+    this.#configuration ??= readConfiguration(this.#wiring);
     return this.#configuration;
   }
 
@@ -410,7 +408,7 @@ export class Provisioner {
     }
     if (isRegister) {
       const { thingName, configuration } = parseRegistered(format, payload);
-      this.#keepConfiguration(configuration);
+      this.#configuration = keepConfiguration(this.#wiring, this.configuration, configuration);
       return { type: "registered", thingName };
     }
     const keyPair = this.#ownKey;
@@ -420,38 +418,6 @@ export class Provisioner {
     const credential: Credential = { keyPair: keyPair ?? certified.keyPair!, certificates };
     this.#store.writeCredential(slot, credential);
     return { type: "certified", slot, certificateId, ownershipToken, now: this.#wiring.now };
-  }
-
-  #keepConfiguration(configuration: ReadonlyMap<string, string>): void {
-    // Written member by member: on XS each name would stay for ever as a property's.
-    const members = [...configuration].map(
-      ([name, value]) => `${writeJson(name)}:${writeJson(value)}`,
-    );
-    const bytes = toUtf8(`{${members.join(",")}}`);
-    if (bytes.length > limits.configurationBytes) {
-      const message = `deviceConfiguration of ${bytes.length} bytes, at most ${limits.configurationBytes} are kept`;
-      this.#wiring.emit({ type: "fault", error: new AgentError("provisioning/response", message) });
-      return;
-    }
-    if (!this.#isKept(configuration)) writePair(this.#wiring.store, configurationKey, bytes);
-    this.#configuration = configuration;
-  }
-
-  /** What has not changed is not written again. */
-  #isKept(configuration: ReadonlyMap<string, string>): boolean {
-    const kept = this.configuration;
-    if (kept.size !== configuration.size) return false;
-    return [...configuration].every(([name, value]) => kept.get(name) === value);
-  }
-
-  #readConfiguration(): ReadonlyMap<string, string> {
-    try {
-      const stored = readPair(this.#wiring.store, configurationKey);
-      return (stored && readJson(stored, "strings", configurationKey)) ?? new Map();
-    } catch (error) {
-      this.#wiring.emit({ type: "fault", error: error as AgentError });
-      return new Map();
-    }
   }
 
   /** The identity on trial has to see a publish acknowledged; the cloud learns whose turn it is. */

@@ -28,11 +28,12 @@ import { Front } from "./front.js";
 import type { Hook } from "./hook.js";
 import { Ingress, type MessageEvent } from "./ingress.js";
 import type { JobObjects } from "./job-document.js";
+import type { JobRequest } from "./job-types.js";
 import { type JobEvent, Jobs, type JobsOptions, jobSchemas } from "./jobs.js";
 import type { JsonObject } from "./json.js";
 import { type AuthorityRegistration, JustInTime, type JustInTimeEvent } from "./just-in-time.js";
 import { brokerLimits } from "./limits.js";
-import type { OtaJobs, OtaUpdates } from "./ota-updates.js";
+import { jobArn, type OtaJobs, type OtaUpdates } from "./ota-updates.js";
 import { Provisioning, type ProvisioningEvent } from "./provisioning.js";
 import {
   type CertificateRefusal,
@@ -72,7 +73,7 @@ export interface CloudOptions {
   readonly rest?: RestListen;
   /** Where objects are put and got; absent: programmatically, and over links. */
   readonly objects?: ObjectStorageOptions;
-  /** What makes the jobs of OTA updates; absent: updates fail. */
+  /** What makes the jobs of OTA updates; absent: the cloud's own jobs service. */
   readonly otaJobs?: OtaJobs;
   /** Names and addresses for the server certificate beside localhost and 127.0.0.1. */
   readonly serverNames?: readonly string[];
@@ -171,7 +172,11 @@ export class Cloud {
     });
     this.files = new FileServices({
       ...storage,
-      ...{ storage: options.objects ?? {}, jobs: options.otaJobs, server: authority.server },
+      ...{
+        storage: options.objects ?? {},
+        jobs: options.otaJobs ?? this.#otaJobs(),
+        server: authority.server,
+      },
       ...{ store, clock, timer, random, pending: this.#pending, onEvent: this.#onEvent },
     });
     this.#ingress = new Ingress({
@@ -418,11 +423,11 @@ export class Cloud {
         now: () => clock.now(),
       },
     };
-    const control = this.files.routes();
-    const rest = await Rest.listen({ host, port, control, ...services }).catch((error: unknown) => {
+    const routes = this.files.routes();
+    const rest = await Rest.listen({ host, port, routes, ...services }).catch((error: unknown) => {
       const isInUse = error instanceof CloudError && error.code === "cloud/port-in-use";
       if (!isInUse || !orAny) throw error;
-      return Rest.listen({ host, port: 0, control, ...services });
+      return Rest.listen({ host, port: 0, routes, ...services });
     });
     this.#rest = rest;
     this.#onEvent({ type: "restListening", host, port: rest.port });
@@ -441,19 +446,35 @@ export class Cloud {
   }
 
   #createJobs(
-    { jobLimits: limits, jobObjects: objects, jobEvents = false }: CloudOptions,
+    { jobLimits: limits, jobObjects, jobEvents = false }: CloudOptions,
     environment: Pick<JobsOptions, "clock" | "timer" | "random">,
   ): Jobs {
     return new Jobs({
       ...environment,
       store: this.#store,
       ...(limits === undefined ? {} : { limits }),
-      ...(objects === undefined ? {} : { objects }),
+      objects: jobObjects ?? {
+        presign: (bucket, key, seconds) => this.files.downloads.presign({ bucket, key }, seconds),
+      },
       eventsEnabled: jobEvents,
       hasThing: name => this.#registry.thing(name) !== undefined,
       publish: (topic, payload) => this.#broker.publish({ topic, payload, qos: 1, retain: false }),
       onEvent: this.#onEvent,
     });
+  }
+
+  #otaJobs(): OtaJobs {
+    return {
+      createJob: request => {
+        const document =
+          typeof request.document === "string"
+            ? request.document
+            : JSON.stringify(request.document);
+        const { jobId } = this.jobs.create({ ...request, document } as unknown as JobRequest);
+        return { jobId, jobArn: jobArn(jobId) };
+      },
+      deleteJob: (jobId, how) => this.jobs.delete(jobId, how),
+    };
   }
 
   #createBroker(options: CloudOptions, clock: Clock, timer: Timer, random: Random): Broker {

@@ -18,7 +18,7 @@ export interface ControlRoute {
 }
 
 /** @returns undefined when no path fits: it may be one of the data plane's */
-export async function answerControl(
+export async function answerRoutes(
   request: RestRequest,
   routes: readonly ControlRoute[],
 ): Promise<RestAnswer | undefined> {

@@ -89,16 +89,10 @@ export interface FileServicesOptions extends FileStorage {
   readonly pending: PendingWork;
   /** Of the download listener. */
   readonly server: PemIdentity;
-  /** Absent: updates fail, there is nobody to make their job. */
-  readonly jobs: OtaJobs | undefined;
+  /** Who makes the jobs of updates. */
+  readonly jobs: OtaJobs;
   onEvent(event: FileEvent): void;
 }
-
-const noJobs: OtaJobs = {
-  createJob: () => {
-    throw new CloudError("cloud/not-found", "This cloud has no jobs service.");
-  },
-};
 
 export class FileServices {
   readonly objects: Objects;
@@ -110,7 +104,7 @@ export class FileServices {
   #uploads: Uploads | undefined;
 
   constructor(options: FileServicesOptions) {
-    const { objects, store, clock, pending, random, storage, onEvent } = options;
+    const { objects, store, clock, pending, random, storage, jobs, onEvent } = options;
     const { endpoint } = storage;
     this.#options = options;
     this.objects = objects;
@@ -118,7 +112,6 @@ export class FileServices {
     this.streams = new Streams({ store, objects, clock, pending });
     this.codeSigning = new CodeSigning(store, objects);
     const { streams, codeSigning } = this;
-    const jobs = options.jobs ?? noJobs;
     const shared = { store, clock, random, pending, objects, streams, codeSigning };
     this.otaUpdates = new OtaUpdates({ ...shared, jobs, onEvent });
   }

@@ -3,7 +3,7 @@
 import { randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { answerControl, type ControlRoute } from "./control-routes.js";
+import { answerRoutes, type ControlRoute } from "./control-routes.js";
 import { listenError } from "./front.js";
 import { restLimits } from "./limits.js";
 import { failure, type RestAnswer, type RestRequest } from "./rest-answers.js";
@@ -14,8 +14,8 @@ export interface RestOptions extends RestServices {
   readonly host: string;
   /** 0 lets the system choose. */
   readonly port: number;
-  /** The control plane's paths, which come before the data plane's. */
-  readonly control?: readonly ControlRoute[];
+  /** Paths of the control plane that come before the others. */
+  readonly routes?: readonly ControlRoute[];
 }
 
 /** How a client on this machine names it; a web page that resolves its own name to it does not. */
@@ -23,20 +23,20 @@ const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i;
 
 export class Rest {
   readonly #services: RestServices;
-  readonly #control: readonly ControlRoute[];
+  readonly #routes: readonly ControlRoute[];
   readonly #server: Server;
 
-  private constructor(services: RestServices, control: readonly ControlRoute[]) {
+  private constructor(services: RestServices, routes: readonly ControlRoute[]) {
     this.#services = services;
-    this.#control = control;
+    this.#routes = routes;
     this.#server = createServer({ requestTimeout: restLimits.requestMs }, (request, response) => {
       this.#handle(request, response).catch(() => response.destroy());
     });
   }
 
   /** @throws CloudError "cloud/port-in-use", "cloud/cannot-listen" */
-  static async listen({ host, port, control = [], ...services }: RestOptions): Promise<Rest> {
-    const rest = new Rest(services, control);
+  static async listen({ host, port, routes = [], ...services }: RestOptions): Promise<Rest> {
+    const rest = new Rest(services, routes);
     await new Promise<void>((resolve, reject) => {
       rest.#server.once("error", cause => reject(listenError(host, port, cause)));
       rest.#server.listen(port, host, resolve);
@@ -71,7 +71,7 @@ export class Rest {
     const headers = request.headers as RestRequest["headers"];
     try {
       const asked = { method, path, query: new URLSearchParams(query), headers, body };
-      return (await answerControl(asked, this.#control)) ?? answerRest(asked, this.#services);
+      return (await answerRoutes(asked, this.#routes)) ?? answerRest(asked, this.#services);
     } catch {
       return failure(500, { message: "Internal service failure" });
     }

@@ -271,13 +271,11 @@ for (const [title, request, message] of failing) {
   });
 }
 
-test("an update fails when its job cannot be made, or when there is no jobs service", async t => {
+test("an update fails when its job cannot be made", async t => {
   const { make, fault } = await otaRig(t);
   fault.error = new Error("no such thing");
   const failed = await make("a", {});
   t.like(failed, { status: "CREATE_FAILED", errorInfo: { message: "no such thing" } });
-  const bare = await otaRig(t, { otaJobs: undefined as never });
-  t.like(await bare.make("a", {}), { errorInfo: { message: "This cloud has no jobs service." } });
 });
 
 test("a signature made for another object is not used", async t => {

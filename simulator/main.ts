@@ -16,6 +16,8 @@ interface RunOptions {
   readonly state: string;
   readonly port: number;
   readonly restPort?: number;
+  readonly objectsPort?: number;
+  readonly downloadsPort?: number;
   readonly serial: string;
   readonly engine: Engine;
   readonly device: boolean;
@@ -54,6 +56,16 @@ const program = new Command("skerry")
   .option(
     "--rest-port <number>",
     "port of the REST data plane, 0 for any; default: that of the last start, else 8880, else any",
+    toPort,
+  )
+  .option(
+    "--objects-port <number>",
+    "port of the S3 API for uploads, 0 for any; default: 8881, else any",
+    toPort,
+  )
+  .option(
+    "--downloads-port <number>",
+    "port of presigned downloads, HTTPS, 0 for any; default: 8443, else any",
     toPort,
   )
   .option(
@@ -105,6 +117,10 @@ async function run(options: RunOptions): Promise<void> {
     directory: join(state, "cloud"),
     listen: { host: "127.0.0.1", port: options.port },
     rest: restListen(state, options.restPort),
+    objects: {
+      uploads: localPort(options.objectsPort, 8881),
+      downloads: localPort(options.downloadsPort, 8443),
+    },
     allow: [options.serial],
     onEvent: event => {
       say("cloud", lineOfCloud(event));
@@ -145,6 +161,11 @@ async function run(options: RunOptions): Promise<void> {
     await cloud.close();
   }
   console.log("Stopped. The next start goes on from here.");
+}
+
+/** Only a port that was asked for has to be free. */
+function localPort(port: number | undefined, preferred: number) {
+  return { host: "127.0.0.1", port: port ?? preferred, orAny: port === undefined } as const;
 }
 
 function interrupted(): Promise<void> {

@@ -364,7 +364,7 @@ export class Cloud {
 
   /** Connects a link, on which no TLS is spoken, to the presigned downloads. */
   acceptDownload(link: Link): Acceptor {
-    if (!this.#isRefusing && this.#closing === undefined) return this.files.downloads.accept(link);
+    if (this.#closing === undefined) return this.files.downloads.accept(link);
     link.close();
     return { receive: () => undefined, closed: () => undefined };
   }

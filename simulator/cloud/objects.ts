@@ -45,7 +45,10 @@ export class Objects {
     this.#clock = options.clock;
     this.#random = options.random;
     this.#files = files;
-    for (const info of [...infos].sort((a, b) => a.sequence - b.sequence)) this.#admit(info);
+    for (const info of infos) {
+      this.#reserve(info);
+      this.#show(info);
+    }
   }
 
   /** @throws CloudError "cloud/damaged-state", "cloud/unusable-directory" */
@@ -62,7 +65,8 @@ export class Objects {
    */
   async put(bucket: string, key: string, bytes: Uint8Array): Promise<ObjectInfo> {
     this.#check(bucket, key, bytes.length);
-    await this.#makeRoom(bytes.length);
+    let oldest = this.#inTheWay(bytes.length);
+    for (; oldest !== undefined; oldest = this.#inTheWay(bytes.length)) await this.#remove(oldest);
     const info: ObjectInfo = {
       bucket,
       key,
@@ -72,13 +76,14 @@ export class Objects {
       modifiedAt: this.#clock.now(),
       sequence: this.#sequence + 1,
     };
-    this.#admit(info);
+    this.#reserve(info);
     try {
       await this.#files.write(info, bytes);
     } catch (error) {
-      this.#forget(info);
+      this.#release(info);
       throw error;
     }
+    this.#show(info);
     return info;
   }
 
@@ -121,44 +126,47 @@ export class Objects {
   }
 
   /** Versions that were replaced go, oldest first; what is newest of its name stays. */
-  async #makeRoom(byteLength: number): Promise<void> {
+  #inTheWay(byteLength: number): ObjectInfo | undefined {
     const { totalBytes, objects } = this.limits;
-    const isFull = (): boolean =>
-      this.#bytes + byteLength > totalBytes || this.#count + 1 > objects;
-    while (isFull()) {
-      const [oldest] = [...this.#versions.values()]
-        .flatMap(versions => versions.slice(0, -1))
-        .sort((a, b) => a.sequence - b.sequence);
-      if (oldest === undefined) {
-        const message = `There is no room for ${byteLength} bytes: ${this.#count} objects with ${this.#bytes} bytes are stored, at most ${objects} with ${totalBytes} may be.`;
-        throw new CloudError("cloud/full", message);
-      }
-      await this.#remove(oldest);
-    }
+    if (this.#bytes + byteLength <= totalBytes && this.#count < objects) return undefined;
+    const [oldest] = [...this.#versions.values()]
+      .flatMap(versions => versions.slice(0, -1))
+      .sort((a, b) => a.sequence - b.sequence);
+    if (oldest !== undefined) return oldest;
+    const message = `There is no room for ${byteLength} bytes: ${this.#count} objects with ${this.#bytes} bytes are stored, at most ${objects} with ${totalBytes} may be.`;
+    throw new CloudError("cloud/full", message);
   }
 
-  #admit(info: ObjectInfo): void {
-    const name = nameOf(info.bucket, info.key);
-    this.#versions.set(name, [...(this.#versions.get(name) ?? []), info]);
+  /** Its room is taken from now on; it is found when it is durable. */
+  #reserve({ size, sequence }: ObjectInfo): void {
     this.#count++;
-    this.#bytes += info.size;
-    this.#sequence = Math.max(this.#sequence, info.sequence);
+    this.#bytes += size;
+    this.#sequence = Math.max(this.#sequence, sequence);
   }
 
-  #forget(info: ObjectInfo): boolean {
-    const name = nameOf(info.bucket, info.key);
-    const versions = this.#versions.get(name) ?? [];
-    const left = versions.filter(each => each !== info);
-    if (left.length === versions.length) return false;
-    if (left.length > 0) this.#versions.set(name, left);
-    else this.#versions.delete(name);
+  #release({ size }: ObjectInfo): void {
     this.#count--;
-    this.#bytes -= info.size;
-    return true;
+    this.#bytes -= size;
+  }
+
+  #show(info: ObjectInfo): void {
+    const name = nameOf(info.bucket, info.key);
+    const versions = [...(this.#versions.get(name) ?? []), info];
+    this.#versions.set(
+      name,
+      versions.sort((a, b) => a.sequence - b.sequence),
+    );
   }
 
   async #remove(info: ObjectInfo): Promise<void> {
-    if (this.#forget(info)) await this.#files.remove(info);
+    const name = nameOf(info.bucket, info.key);
+    const versions = this.#versions.get(name) ?? [];
+    const left = versions.filter(each => each !== info);
+    if (left.length === versions.length) return;
+    if (left.length > 0) this.#versions.set(name, left);
+    else this.#versions.delete(name);
+    this.#release(info);
+    await this.#files.remove(info);
   }
 }
 

@@ -32,12 +32,14 @@ export function presignPlaceholder({ bucket, key, version }: S3Location): string
   return `\${aws:iot:s3-presigned-url:${url}}`;
 }
 
-/** The object that the address in such a placeholder names, path style; undefined for another address. */
+const host = "s3(?:[.-][a-z0-9-]+)?\\.amazonaws\\.com";
+const rest = "/([^?]+)(?:\\?versionId=([^&]+))?$";
+const pathStyle = new RegExp(`^https://${host}/([^/]+)${rest}`);
+const hostStyle = new RegExp(`^https://([a-z0-9.-]+)\\.${host}${rest}`);
+
+/** The object that the address in such a placeholder names, in S3's path style or by its host; undefined for another. */
 export function placeholderLocation(address: string): S3Location | undefined {
-  const [, bucket, key, version] =
-    /^https:\/\/s3(?:[.-][a-z0-9-]+)?\.amazonaws\.com\/([^/]+)\/([^?]+)(?:\?versionId=([^&]+))?$/.exec(
-      address,
-    ) ?? [];
+  const [, bucket, key, version] = pathStyle.exec(address) ?? hostStyle.exec(address) ?? [];
   if (bucket === undefined || key === undefined) return undefined;
   try {
     const found = { bucket, key: decodeURIComponent(key) };

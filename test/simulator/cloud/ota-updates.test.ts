@@ -5,6 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
+import { placeholderLocation } from "../../../simulator/cloud/ota-document.js";
 import type { OtaRequest } from "../../../simulator/cloud/ota-request.js";
 import { download } from "./objects-rig.js";
 import {
@@ -288,6 +289,20 @@ test("a signature made for another object is not used", async t => {
   });
   t.regex(errorInfo?.message ?? "", /signed another object/);
 });
+
+const locations: readonly [string, object | undefined][] = [
+  ["https://s3.eu-west-1.amazonaws.com/images/a/b%20c", { bucket: "images", key: "a/b c" }],
+  ["https://s3.amazonaws.com/images/a?versionId=v1", { bucket: "images", key: "a", version: "v1" }],
+  ["https://images.s3.eu-west-1.amazonaws.com/a/b", { bucket: "images", key: "a/b" }],
+  ["https://example.com/images/a", undefined],
+  ["http://s3.eu-west-1.amazonaws.com/images/a", undefined],
+  ["https://s3.eu-west-1.amazonaws.com/images/%ff", undefined],
+];
+for (const [address, location] of locations) {
+  test(`the address in a placeholder names an object: ${address}`, t => {
+    t.deepEqual(placeholderLocation(address), location as never);
+  });
+}
 
 const refused: readonly [string, string, object, RegExp][] = [
   ["no targets", "a", { targets: [] }, /targets/],

@@ -24,6 +24,17 @@ export interface PresignedRequest {
   readonly host: string;
 }
 
+/** What a signature covers; the query is sorted and without it. */
+interface Signed {
+  readonly method: string;
+  readonly path: string;
+  readonly query: string;
+  readonly host: string;
+  readonly date: string;
+  /** `{day}/{region}/s3/aws4_request` */
+  readonly scope: string;
+}
+
 /** `/{bucket}/{key}`, still encoded in `path`. */
 export function objectOf(path: string): ObjectAddress | undefined {
   const [, bucket, key] = /^\/([^/?]+)\/([^?]+)/.exec(path) ?? [];
@@ -56,9 +67,10 @@ export class Presigner {
   ): string {
     const date = new Date(nowMs).toISOString().replace(/[-:]|\.\d{3}/g, "");
     const path = `/${encoded(bucket)}/${key.split("/").map(encoded).join("/")}`;
+    const scope = `${date.slice(0, 8)}/${region}/s3/aws4_request`;
     const query: [string, string][] = [
       ["X-Amz-Algorithm", algorithm],
-      ["X-Amz-Credential", `${accessKey}/${date.slice(0, 8)}/${region}/s3/aws4_request`],
+      ["X-Amz-Credential", `${accessKey}/${scope}`],
       ["X-Amz-Date", date],
       ["X-Amz-Expires", `${expiresInSeconds}`],
       ["X-Amz-Security-Token", this.#token],
@@ -67,7 +79,7 @@ export class Presigner {
     ];
     const text = query.map(([name, value]) => `${encoded(name)}=${encoded(value)}`).join("&");
     const host = new URL(endpoint).host;
-    const signature = this.#signature(method, path, text, host, date);
+    const signature = this.#signature({ method, path, query: text, host, date, scope });
     return `${endpoint}${path}?${text}&X-Amz-Signature=${signature}`;
   }
 
@@ -89,14 +101,16 @@ export class Presigner {
       .filter(part => !part.startsWith("X-Amz-Signature="))
       .sort()
       .join("&");
-    const isGood = equal(given, this.#signature(method, path, signed, host, date));
+    // Whose key and which region stands in what is signed.
+    const scope = (parameters.get("X-Amz-Credential") ?? "").replace(/^[^/]*\//, "");
+    const parts = { method, path, query: signed, host, date, scope };
+    const isGood = equal(given, this.#signature(parts));
     return isGood ? undefined : mismatch;
   }
 
   /** Keys chained by date, region and service, as in Signature Version 4. */
-  #signature(method: string, path: string, query: string, host: string, date: string): string {
+  #signature({ method, path, query, host, date, scope }: Signed): string {
     const request = [method, path, query, `host:${host}\n`, "host", "UNSIGNED-PAYLOAD"].join("\n");
-    const scope = `${date.slice(0, 8)}/${region}/s3/aws4_request`;
     const hash = createHash("sha256").update(request).digest("hex");
     const text = [algorithm, date, scope, hash].join("\n");
     let key: Buffer = Buffer.from(`AWS4${this.#secret}`);

@@ -1,8 +1,10 @@
 // Presigned downloads as S3 serves them: GetObject of its API reference, "sigv4-query-string-auth".
 
-import { Agent } from "node:https";
+import { once } from "node:events";
+import { Agent, request } from "node:https";
 import test, { type ExecutionContext } from "ava";
 import type { DownloadFaults } from "../../../simulator/cloud/download-faults.js";
+import { Presigner } from "../../../simulator/cloud/presign.js";
 import { VirtualClock } from "../../../simulator/world/clock.js";
 import { Network } from "../../../simulator/world/network.js";
 import { Power } from "../../../simulator/world/power.js";
@@ -54,6 +56,23 @@ test("the URL has the members of Signature Version 4, and a security token", asy
   t.regex(searchParams.get("X-Amz-Signature") ?? "", /^[0-9a-f]{64}$/);
   t.true((searchParams.get("X-Amz-Security-Token") ?? "").length > 500);
   t.is(time.now(), Date.parse("2026-01-01T00:00:00Z"));
+});
+
+test("the signature is AWS's: the example of its API reference is good with the example's secret", t => {
+  const random = (length: number): Uint8Array => new Uint8Array(length);
+  const presigner = new Presigner("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", random);
+  const query = [
+    "X-Amz-Algorithm=AWS4-HMAC-SHA256",
+    "X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request",
+    "X-Amz-Date=20130524T000000Z",
+    "X-Amz-Expires=86400",
+    "X-Amz-SignedHeaders=host",
+    "X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404",
+  ];
+  const target = `/test.txt?${query.join("&")}`;
+  const request = { method: "GET", target, host: "examplebucket.s3.amazonaws.com" };
+  t.is(presigner.refusal(request, Date.UTC(2013, 4, 24, 23)), undefined);
+  t.is(presigner.refusal({ ...request, method: "HEAD" }, Date.UTC(2013, 4, 24, 23))?.status, 403);
 });
 
 for (const [range, from, to] of [
@@ -345,6 +364,22 @@ test("over HTTPS the cloud's own authority vouches for localhost, and connection
     t.deepEqual(body, Buffer.from(bytes.subarray(5, 10)));
   }
   t.is(Object.values(agent.freeSockets).flat().length, 1);
+});
+
+test("fault: a TLS connection breaks after so many bytes of the body", async t => {
+  const { cloud } = await open(t, { objects: { downloads: { host: "127.0.0.1", port: 0 } } });
+  await cloud.files.objects.put("images", "a", bytes);
+  const url = cloud.files.downloads.presign({ bucket: "images", key: "a" }, 60);
+  cloud.files.downloads.faults = { closeAfterBytes: 5000 };
+  const outgoing = request(url, { agent: false, ca: cloud.claim().trustAnchor }).end();
+  const [response] = await once(outgoing, "response");
+  let length = 0;
+  response.on("data", (piece: Buffer) => {
+    length += piece.length;
+  });
+  const [error] = await once(response, "error");
+  t.is(error.code, "ECONNRESET");
+  t.is(length, 5000);
 });
 
 test("a port in use is named, unless any other will do", async t => {

@@ -27,7 +27,7 @@ export type OtaStatus =
   | "DELETE_IN_PROGRESS"
   | "DELETE_FAILED";
 
-/** Assumed: an update that a restart of the cloud cut short has failed. */
+/** Assumed (5.1): an update that a restart of the cloud cut short has failed. */
 const statuses = v.picklist([
   "CREATE_PENDING",
   "CREATE_IN_PROGRESS",
@@ -328,7 +328,7 @@ function givenStream(files: readonly OtaFile[]): string | undefined {
   return [...names][0];
 }
 
-/** Assumed: the codes; the API says only that they are texts. */
+/** Assumed (5.1): the codes; the API says only that they are texts. */
 function errorInfoOf(error: unknown): { code: string; message: string } {
   const isOwn = error instanceof CloudError && error.code !== "cloud/write-failed";
   return { code: isOwn ? "InvalidRequest" : "InternalFailure", message: messageOf(error) };

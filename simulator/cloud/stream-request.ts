@@ -22,7 +22,7 @@ export type StreamErrorCode =
   | "ETagMismatch"
   | "InternalError";
 
-/** Goes to the device as it is; only the text for BlockSizeOutOfBounds is AWS's own, the others are assumed. */
+/** Goes to the device as it is; only the text for BlockSizeOutOfBounds is AWS's own, the others are assumed (5.6). */
 export class StreamError extends Error {
   override readonly name = "StreamError";
   readonly code: StreamErrorCode;
@@ -51,7 +51,7 @@ export interface GetRequest {
 
 type Members = Readonly<Record<string, unknown>>;
 
-/** @throws StreamError; an empty payload is an empty request: assumed */
+/** @throws StreamError; an empty payload is an empty request: assumed (5.6) */
 export function membersOf(format: StreamFormat, payload: Uint8Array): Members {
   if (payload.length === 0) return {};
   const value = format === "json" ? jsonOf(payload) : cborOf(payload);
@@ -91,7 +91,7 @@ export function parseGet(members: Members): GetRequest {
   const blockBytes = integer("l", l);
   const offset = integer("o", o);
   const count = n === undefined ? undefined : integer("n", n);
-  // Assumed, as the table of the guide's members reads: one of them has to be there.
+  // Assumed (5.6 of the notes on AWS's protocol): one has to be there; the guide calls both optional.
   if (n === undefined && b === undefined) throw invalid("The request has neither n nor b");
   if (fileId < 0 || fileId > fileIdMax) throw invalid(`The file id is not 0 to ${fileIdMax}`);
   if (blockBytes < blockBytesMin || blockBytes > blockBytesMax) {
@@ -160,7 +160,7 @@ function invalid(message: string): StreamError {
   return new StreamError("InvalidRequest", message);
 }
 
-/** Bytes are base64 in JSON, as AWS's own clients read it; the guide calls it hexadecimal. */
+/** Bytes are base64 in JSON, as AWS's own clients read it; the guide calls it hexadecimal: assumed (5.6). */
 export function encodeReply(
   format: StreamFormat,
   body: Readonly<Record<string, unknown>>,

@@ -1,5 +1,6 @@
 // MQTT-based file delivery: requests on `$aws/things/{thing}/streams/{stream}/…`, answers straight to who asked
-// ("mqtt-based-file-delivery"). What may be asked is in stream-request, what there is in stream-records.
+// ("mqtt-based-file-delivery"), at QoS 0: assumed (conflict 31 of the sources).
+// What may be asked is in stream-request, what there is in stream-records.
 
 import type { Client } from "./broker-types.js";
 import type { PendingWork } from "./environment.js";
@@ -139,7 +140,7 @@ export class Streams {
     const file = stream.files.find(each => each.fileId === fileId);
     if (file === undefined) throw notFound(`The stream has no file ${fileId}`);
     const wanted = blocksOf(request, file.size);
-    // Assumed for blocks behind the end when no other is asked for: the guide counts blocks among what is not found.
+    // Assumed (5.6) for blocks behind the end when no other is asked for: the guide counts blocks among what is not found.
     if (wanted === undefined) throw notFound(`File ${fileId} has none of these blocks`);
     const blocks = await this.#read(id, file, wanted, blockBytes);
     for (const { fileId: f, index: i, payload: p } of afterFaults(blocks, this.faults)) {
@@ -176,7 +177,7 @@ export class Streams {
   }
 }
 
-/** Anything but a refusal is a fault of this cloud's. */
+/** In short names, which is assumed (conflict 23 of the sources). Anything but a refusal is a fault of this cloud's. */
 function reject({ token, reply }: Request, error: unknown): void {
   const { code, message } =
     error instanceof StreamError

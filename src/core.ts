@@ -108,10 +108,12 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
   moveTo(endpoint: Endpoint): void {
     if (!this.#isOpen) throw new AgentError("agent/options", "the agent is moved after start");
     this.#endpoints.move(endpoint);
-    this.enter(() => this.#redial());
+    this.enter(() => this.redial());
   }
 
-  #redial(): void {
+  // `private`, not `#`: on XS each private method takes 16 bytes of its object.
+
+  private redial(): void {
     const { state } = this.#link.status;
     if (state === "online" || state === "waiting") this.#link.switch();
   }
@@ -274,7 +276,7 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
     const provisioner = this.#need()!;
     const { identityName } = provisioner;
     if (!provisioner.renew(via)) return;
-    if (provisioner.identityName !== identityName) this.#redial();
+    if (provisioner.identityName !== identityName) this.redial();
     else this.#identity?.session.add(provisioner.filters);
   }
 
@@ -290,7 +292,7 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
   }
 
   adopt(): void {
-    this.#redial();
+    this.redial();
   }
 
   // -- what the link tells --
@@ -317,11 +319,14 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
   }
 
   #newSession(as: "claim" | "device"): Session {
-    const name = this.thingName!;
-    const own = as === "claim" ? [] : (this.#shadows?.filters(name) ?? []);
-    const jobs = as === "claim" ? [] : (this.jobs?.filters(name) ?? []);
+    const own = (as === "device" && this.filters(this.thingName!)) || [];
     const replies = this.#need()?.filters ?? [];
-    return new Session([...own, ...jobs, ...replies], this, this.host);
+    return new Session([...own, ...replies], this, this.host);
+  }
+
+  private filters(thingName: string): readonly string[] {
+    const shadows = this.#shadows?.filters(thingName) ?? [];
+    return this.jobs ? [...shadows, ...this.jobs.filters(thingName)] : shadows;
   }
 
   credentials() {
@@ -405,12 +410,12 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
   onSubscribed(): void {
     // Told to move while it was dialing.
     if (this.#endpoints.isElsewhere) return this.#link.switch();
-    this.#attempt("endpoint: not saved", () => this.#held());
+    this.#attempt("endpoint: not saved", () => this.held());
     this.#provisioner?.onSubscribed();
-    if (!this.#isClaim) this.#follow();
+    if (!this.#isClaim) this.followAll();
   }
 
-  #follow(): void {
+  private followAll(): void {
     this.#shadows?.subscribed(this.session);
     const { jobs } = this;
     if (jobs && this.session.isGranted(jobs.filters(this.thingName!))) jobs.online();
@@ -434,7 +439,7 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
   /** A device that may not follow one of its shadows may follow the others, and change its identity. */
   onAnswered(): void {
     if (this.#isClaim) return;
-    this.#follow();
+    this.followAll();
     const provisioner = this.#provisioner;
     if (!provisioner?.hasIdentity) return;
     if (this.session.isGranted(provisioner.filters)) provisioner.onSubscribed();
@@ -478,7 +483,7 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
     );
   }
 
-  #held(): void {
+  private held(): void {
     if (!this.#endpoints.held()) return;
     const { host, port } = this.#endpoints.toDial;
     this.emit({ type: "moved", endpoint: host, port });

@@ -42,11 +42,19 @@ function cut(text: string, most: number): string {
   return parts.join("");
 }
 
-/** Control characters, and what is no character. */
+/** As the service has it, `[^\p{C}]`: no control and format characters, no private ones, no half of a pair. */
 function shownAs(character: string): string {
   const point = character.codePointAt(0)!;
-  if (point < 32 || (point >= 0x7f && point < 0xa0)) return " ";
-  return point >= 0xd800 && point <= 0xdfff ? "\ufffd" : character;
+  if (point < 0x20 || (point >= 0x7f && point < 0xa0)) return " ";
+  const isFormat =
+    point === 0xad ||
+    (point >= 0x200b && point <= 0x200f) ||
+    (point >= 0x202a && point <= 0x202e) ||
+    (point >= 0x2060 && point <= 0x206f) ||
+    point === 0xfeff ||
+    (point >= 0xfff0 && point <= 0xfffb) ||
+    point >= 0xe0000;
+  return isFormat || (point >= 0xd800 && point <= 0xf8ff) ? "\ufffd" : character;
 }
 
 function bytesOf(text: string): number {

@@ -2,8 +2,8 @@
 import type { Read, Shape } from "../codec/json.js";
 
 /**
- * By name 1 to 128 of `[a-zA-Z0-9:_-]`, a text. Ten at most are told, each cut to 1024 characters, control characters replaced;
- * what has no name or no text the service would take is left out.
+ * By name, 1 to 128 of `[a-zA-Z0-9:_-]`, a text. Ten at most are told, each cut to 1024 bytes, all together to 3000, control
+ * characters replaced; what has no name or no text the service would take is left out.
  */
 export type StatusDetails = { readonly [name: string]: string };
 

@@ -286,7 +286,9 @@ export class Jobs implements JobQueue, JobOwner {
     this.#record = record;
     const { journal } = record;
     if (journal !== before.journal && !this.#save(journal) && journal && !journal.outcome) {
-      // A start that cannot be counted could be repeated for ever.
+      // A start that cannot be counted could be repeated for ever. Nothing of it is done, nor asked for.
+      const isAsking = effects.some(({ type }) => type === "update" || type === "get");
+      if (isAsking) this.#record = { ...record, request: undefined };
       const details = boundedDetails({}, "nothing can be saved: storage refuses");
       return this.event({ type: "finished", outcome: { status: "FAILED", details } });
     }

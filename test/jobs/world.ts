@@ -7,6 +7,7 @@ import { Network } from "../../simulator/world/network.js";
 import { type Cut, Power } from "../../simulator/world/power.js";
 import { Random } from "../../simulator/world/random.js";
 import { ScriptedBroker } from "../../simulator/world/scripted-broker.js";
+import type { Host } from "../../src/host.js";
 import { Agent, type AgentOptions, type AgentStatus } from "../../src/index.js";
 import { JobsService } from "./service.js";
 
@@ -81,8 +82,8 @@ export interface MachineOptions {
   readonly world?: World;
   readonly flash?: Flash;
   readonly seed?: number;
-  /** Where the power goes, counted over the life of the machine. */
-  readonly cut?: Cut | number;
+  /** Where the power goes in which boot, counted from 1; it comes back within a second. */
+  readonly cuts?: ReadonlyMap<number, Cut>;
   readonly options?: Partial<AgentOptions>;
   readonly resetReason?: "deepSleep" | "powerOn" | "restart";
   /** Called for each boot, before `start`. */
@@ -96,11 +97,15 @@ export class Machine {
   readonly clock: VirtualClock;
   readonly service: JobsService;
   agent!: Agent;
+  host!: Host;
   power!: Power;
   /** Counted from 1. */
   boots = 0;
   restarts = 0;
   resetReason: MachineOptions["resetReason"];
+  /** Of each boot, with its flash operations. */
+  readonly operations: Power[] = [];
+  #isRestarting = false;
   readonly #options: MachineOptions;
 
   constructor(options: MachineOptions) {
@@ -110,10 +115,16 @@ export class Machine {
     this.resetReason = options.resetReason;
     this.clock = this.world.clock;
     this.service = this.world.service;
-    this.boot(new Power(options.cut));
+    this.boot();
+    this.clock.repeat(() => {
+      if (!this.power.isOn && !this.#isRestarting) this.crash();
+    }, 1000);
   }
 
-  boot(power = new Power()): void {
+  boot(): void {
+    const power = new Power(this.#options.cuts?.get(this.boots + 1));
+    this.operations.push(power);
+    this.#isRestarting = false;
     const { clock, network, onStatus } = this.world;
     this.power = power;
     this.boots++;
@@ -126,7 +137,9 @@ export class Machine {
       power,
       ...(this.resetReason && { resetReason: this.resetReason }),
       onRestart: () => {
+        if (!power.isOn) return;
         this.restarts++;
+        this.#isRestarting = true;
         this.off();
         this.clock.set(() => this.boot(), 500);
       },
@@ -135,6 +148,7 @@ export class Machine {
       if (power.isOn) onStatus(status);
     };
     this.agent = new Agent({ ...identity, ...this.#options.options, host, onStatus: told });
+    this.host = host;
     try {
       this.#options.program(this.agent, this);
       this.agent.start();

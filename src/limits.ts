@@ -156,6 +156,36 @@ export const limits = Object.freeze({
   probeBytes: 1200,
   /** Settings of the template's own that the answer to RegisterThing may bring. */
   configurationBytes: 2048,
+  /** Blocks of an image that are asked for ahead on a stream: with 4 KB each it is 64 KB; AWS sends 128 KB for one request. */
+  streamWindow: 16,
+  /** Blocks that one request's bitmap spans: 128 bytes of it. */
+  streamSpan: 1024,
+  /** A stream that is silent this long is asked again; up to the longer time where blocks are known to come slowly. */
+  streamSilenceMs: 10_000,
+  streamPatienceMs: 40_000,
+  /** Requests to a stream without any block, before it is given up. AWS's own library takes as many. */
+  streamTries: 32,
+  /** A request that found no room in the session is made again after this long. */
+  streamBusyMs: 1000,
+  /** A link to a file, in UTF-16 units: presigned ones take about 1,500. Longer is refused. */
+  urlCharacters: 2048,
+  /** Bytes in one request for a range; the next is asked for before they are all here. A multiple of a block. */
+  rangeBytes: 65_536,
+  /** Connections and answers without a block, before a link is given up; waits between them grow. */
+  rangeTries: 8,
+  /** Redirects between two blocks. */
+  redirects: 3,
+  /** Status line and header fields of one response; more is refused. */
+  headBytes: 4096,
+  /** Time from a request to the end of its response's head, and from block to block. */
+  headMs: 15_000,
+  blockMs: 60_000,
+  /** Times that a server which ignores ranges is let send the whole file. */
+  wholeFiles: 3,
+  /** Fresh links that are asked for without a block between them. */
+  linkTries: 3,
+  /** Of what a server says, in an error's message. */
+  quotedCharacters: 80,
   /** Refused connections as a new identity that never held a session, before the claim earns another. */
   adoptAttempts: 5,
   /** What a product may ask of an image on trial, and how often it is asked. */

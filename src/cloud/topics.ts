@@ -75,6 +75,10 @@ export function jobsFilters(thingName: string): readonly string[] {
   return [`${jobsPrefix(thingName)}notify-next`];
 }
 
+export function streamTopic(thingName: string, stream: string, suffix: string): string {
+  return `${streamsPrefix(thingName)}${stream}/${suffix}`;
+}
+
 /** Messages go to one rule and past the broker: cheaper, and nobody else can subscribe to them. */
 export function basicIngestTopic(rule: string, topic: string): string {
   return `$aws/rules/${rule}/${topic}`;

@@ -8,6 +8,7 @@ import { operation, type ProtocolVersion, type Will } from "../mqtt/packet.js";
 import type { Connack } from "../mqtt/parser.js";
 import type { Session } from "../mqtt/session.js";
 import type { CheckedOptions } from "../options.js";
+import { chanceFrom } from "../util/backoff.js";
 import {
   type ConnectionEffect,
   type ConnectionEvent,
@@ -363,14 +364,4 @@ function describeClock({ clock }: Host, floor: number | undefined): string {
   const state = now === undefined ? "is not set" : `says ${now}`;
   const what = floor === undefined ? "no time is known" : `certificates are judged at ${floor}`;
   return `connection: the clock ${state}, ${what}`;
-}
-
-/** Uniform in [0, 1), from the host's generator; without it the wait is the longest, not the shortest. */
-function chanceFrom(host: Host): number {
-  try {
-    const [a, b, c] = host.crypto.random(3);
-    return (a! * 65_536 + b! * 256 + c!) / 16_777_216;
-  } catch (_notReady) {
-    return 1 - Number.EPSILON;
-  }
 }

@@ -1,0 +1,245 @@
+// Blocks from an MQTT file stream, in CBOR: some are asked for ahead, and asked for again when nothing more comes.
+import { streamTopic } from "../cloud/topics.js";
+import { readCbor, writeCbor } from "../codec/cbor.js";
+import { AgentError } from "../errors.js";
+import type { TimerHandle } from "../host.js";
+import { limits } from "../limits.js";
+import { chanceFrom, fullJitter } from "../util/backoff.js";
+import { deepFreeze } from "../util/machine.js";
+import { quoted } from "./quoted.js";
+import type { Source, SourceEnd, SourceOwner } from "./source.js";
+import { blockBytes } from "./staging.js";
+
+const dataShape = deepFreeze({
+  c: "string",
+  f: "integer",
+  i: "integer",
+  l: "integer",
+  p: "raw",
+} as const);
+
+/** Texts of the reference have both forms. */
+const rejectedShape = deepFreeze({
+  o: "string",
+  m: "string",
+  c: "string",
+  code: "string",
+  message: "string",
+  clientToken: "string",
+} as const);
+
+/** Answers that stay the same however often the same is asked. */
+const finalCodes: readonly string[] = deepFreeze([
+  "BlockBitmapLimitExceeded",
+  "BlockCountLimitExceeded",
+  "BlockSizeOutOfBounds",
+  "ETagMismatch",
+  "InvalidCbor",
+  "InvalidJson",
+  "InvalidRequest",
+  "InvalidTopic",
+  "OffsetOutOfBounds",
+  "ResourceNotFound",
+  "Unauthorized",
+  "VersionMismatch",
+]);
+
+const retry = deepFreeze({ baseMs: 2000, capMs: 60_000 });
+
+export class StreamSource implements Source {
+  readonly #owner: SourceOwner;
+  readonly #stream: string;
+  readonly #fileId: number;
+  readonly #prefix: string;
+  readonly #token: string;
+  /** Blocks that are asked for and have not come. */
+  #asked: number[] = [];
+  /** Requests since the last block. */
+  #tries = 0;
+  /** Silence is taken for loss after this long: longer where blocks are known to come slowly. */
+  #patienceMs: number = limits.streamSilenceMs;
+  /** Ticks of the last block, or of the start. */
+  #heardAt = 0;
+  #error: AgentError;
+  #timer: TimerHandle | undefined;
+  #hasHeard = false;
+  #isOn = false;
+
+  /** @throws AgentError "ota/source" without a thing's name */
+  constructor(
+    owner: SourceOwner,
+    { stream, fileId }: { readonly stream: string; readonly fileId: number },
+  ) {
+    const { thingName } = owner;
+    if (thingName === undefined)
+      throw new AgentError("ota/source", `stream ${stream}: the device has no thing name`);
+    this.#owner = owner;
+    this.#stream = stream;
+    this.#fileId = fileId;
+    this.#prefix = streamTopic(thingName, stream, "");
+    this.#token = owner.newToken();
+    this.#error = this.#fault("no answer");
+  }
+
+  start(): void {
+    this.#isOn = true;
+    this.#heardAt = this.#owner.host.clock.ticks();
+    this.#ask();
+  }
+
+  stop(): void {
+    this.#isOn = false;
+    this.#owner.host.timer.clear(this.#timer);
+    this.#timer = undefined;
+    this.#asked = [];
+  }
+
+  onMessage(topic: string, payload: Uint8Array): void {
+    if (!this.#isOn) return;
+    try {
+      if (topic === `${this.#prefix}data/cbor`) this.#onData(payload);
+      else if (topic === `${this.#prefix}rejected/cbor`) this.#onRejected(payload);
+      else this.#owner.onStray();
+    } catch (error) {
+      // Not CBOR, or none of these messages.
+      if (!(error instanceof AgentError)) throw error;
+      this.#owner.onStray();
+    }
+  }
+
+  #onData(payload: Uint8Array): void {
+    const {
+      c: token,
+      f: fileId,
+      i: index,
+      l: length,
+      p: bytes,
+    } = readCbor(payload, dataShape, "stream");
+    const { staging, host } = this.#owner;
+    const at = index === undefined ? -1 : this.#asked.indexOf(index);
+    const isOurs = token === undefined || token === this.#token;
+    const isWhole = bytes !== undefined && (length === undefined || length === bytes.length);
+    if (
+      !isOurs ||
+      fileId !== this.#fileId ||
+      at < 0 ||
+      !isWhole ||
+      bytes.length !== staging.lengthOf(index!)
+    ) {
+      this.#owner.onStray();
+      return;
+    }
+    this.#asked.splice(at, 1);
+    this.#tries = 0;
+    const now = host.clock.ticks();
+    // Blocks come fast again: a lost one is missed sooner.
+    if (now - this.#heardAt < this.#patienceMs / 4)
+      this.#patienceMs = Math.max(limits.streamSilenceMs, this.#patienceMs / 2);
+    this.#heardAt = now;
+    this.#hasHeard = true;
+    this.#owner.onBlock(index!, bytes);
+    if (!this.#isOn) return;
+    if (this.#asked.length <= limits.streamWindow / 2) this.#ask();
+    else this.#watch(this.#patienceMs);
+  }
+
+  #onRejected(payload: Uint8Array): void {
+    const answer = readCbor(payload, rejectedShape, "stream");
+    const {
+      o: code = answer.code,
+      m: message = answer.message,
+      c: token = answer.clientToken,
+    } = answer;
+    const isOurs = token === undefined || token === this.#token;
+    if (code === undefined || !isOurs || this.#asked.length === 0) {
+      this.#owner.onStray();
+      return;
+    }
+    const detail = message === undefined ? "" : ` (${quoted(message)})`;
+    this.#error = this.#fault(quoted(code) + detail);
+    if (finalCodes.includes(code)) this.#end("refused");
+    else {
+      const { host } = this.#owner;
+      this.#asked = [];
+      this.#watch(fullJitter(retry, this.#tries, chanceFrom(host)));
+    }
+  }
+
+  /** Asks for as many more as the window takes: bit 0 of the bitmap is the first of them. */
+  #ask(): void {
+    const wanted = this.#wanted();
+    const first = wanted[0];
+    if (first === undefined) {
+      this.#watch(this.#patienceMs);
+      return;
+    }
+    if (this.#tries >= limits.streamTries) {
+      this.#end("lost");
+      return;
+    }
+    this.#tries++;
+    const bitmap = new Uint8Array(((wanted.at(-1)! - first) >> 3) + 1);
+    for (const index of wanted) bitmap[(index - first) >> 3]! |= 1 << ((index - first) & 7);
+    const request = {
+      c: this.#token,
+      f: this.#fileId,
+      l: blockBytes,
+      o: first,
+      n: wanted.length,
+      b: bitmap,
+    };
+    try {
+      const topic = `${this.#prefix}get/cbor`;
+      // At QoS 0: the answer is the acknowledgement, and the session's window is for others.
+      this.#owner.session.publish({ topic, payload: writeCbor(request), QoS: 0 });
+    } catch (cause) {
+      this.#error = this.#fault("no room for a request", cause);
+      this.#watch(limits.streamBusyMs);
+      return;
+    }
+    this.#asked.push(...wanted);
+    this.#watch(this.#patienceMs);
+  }
+
+  /** Missing blocks that nobody has asked for: as many as the window takes, and one bitmap holds. */
+  #wanted(): number[] {
+    const { staging } = this.#owner;
+    const wanted: number[] = [];
+    let end = staging.blocks;
+    for (
+      let index = staging.nextMissing();
+      index < end && this.#asked.length + wanted.length < limits.streamWindow;
+      index = staging.nextMissing(index + 1)
+    ) {
+      if (this.#asked.includes(index)) continue;
+      if (wanted.length === 0) end = Math.min(end, index + limits.streamSpan);
+      wanted.push(index);
+    }
+    return wanted;
+  }
+
+  #watch(delayMs: number): void {
+    const { host } = this.#owner;
+    host.timer.clear(this.#timer);
+    this.#timer = host.timer.set(() => this.#owner.enter(() => this.#onDue()), delayMs);
+  }
+
+  /** Nothing came: all that is missing is asked for again. */
+  #onDue(): void {
+    if (!this.#isOn) return;
+    // The request before was answered in part: what is missing of it may just be slow.
+    if (this.#tries <= 1 && this.#hasHeard)
+      this.#patienceMs = Math.min(limits.streamPatienceMs, this.#patienceMs * 2);
+    this.#asked = [];
+    this.#ask();
+  }
+
+  #end(why: SourceEnd["why"]): void {
+    this.stop();
+    this.#owner.onEnd({ error: this.#error, why });
+  }
+
+  #fault(what: string, cause?: unknown): AgentError {
+    return new AgentError("ota/source", `stream ${this.#stream}: ${what}`, { cause });
+  }
+}

@@ -27,7 +27,7 @@ export class NativeCrypto implements Crypto {
     const running = new Digest(digestName(hash));
     return {
       write: bytes => running.write(bytes),
-      close: () => new Uint8Array(running.process()),
+      close: () => new Uint8Array(running.close()),
     };
   }
 

@@ -3,6 +3,7 @@
 import { openPartition } from "skerry/platform/flash";
 import { prepare } from "skerry/platform/machine";
 import { openDomain } from "skerry/platform/storage";
+import { openUpdate } from "skerry/platform/update";
 import type { Host } from "../../src/host.js";
 import { BoundedFlash } from "../bounded-flash.js";
 import { MonotonicClock } from "./clock.js";
@@ -16,14 +17,15 @@ import { TLSSocket } from "./tls.js";
 prepare();
 
 const keyValue = new BoundedStorage(openDomain);
+const crypto = new NativeCrypto();
 
 export const host: Host = {
   clock: new MonotonicClock(),
   timer: new NativeTimers(),
-  crypto: new NativeCrypto(),
+  crypto,
   system: new Board(keyValue),
   dns: { io: NativeResolver },
   tls: { io: TLSSocket },
   keyValue,
-  flash: new BoundedFlash(openPartition, ["outbox"]),
+  ...openUpdate(new BoundedFlash(openPartition, ["outbox", "nextota"]), crypto),
 };

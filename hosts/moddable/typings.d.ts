@@ -46,6 +46,8 @@ declare module "crypt" {
   export class Digest {
     constructor(algorithm: "SHA256" | "SHA384" | "SHA512");
     write(bytes: ArrayBuffer | Uint8Array): void;
+    close(): ArrayBuffer;
+    /** Of these parts alone: what was written before is forgotten. */
     process(...parts: (ArrayBuffer | Uint8Array)[]): ArrayBuffer;
   }
 }

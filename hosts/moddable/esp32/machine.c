@@ -2,6 +2,7 @@
 #include <stdint.h>
 #include <string.h>
 #include "esp_attr.h"
+#include "app_update/include/esp_ota_ops.h"
 #include "esp_sleep.h"
 #include "esp_wifi.h"
 
@@ -13,6 +14,19 @@ void skerry_sleep(double delayMs);
 /* At most 64 bytes. */
 void skerry_retained_read(uint8_t *buffer, uint32_t length);
 void skerry_retained_write(uint8_t *buffer, uint32_t length);
+
+/* Slots: 0 is the one that runs, 1 the one that does not. */
+
+/* At most 16 bytes; returns how many, 0 where there is no such slot. */
+int32_t skerry_slot_label(uint32_t slot, uint8_t *label);
+/* An esp_ota_img_states_t, or -1 where nothing is recorded. */
+int32_t skerry_slot_state(uint32_t slot);
+/* At most 32 bytes of what the other image says is its version; returns how many. */
+int32_t skerry_next_version(uint8_t *version);
+/* 0, an error of ESP-IDF, or -1 when there is no image that can run. A revert that succeeds does not return. */
+int32_t skerry_update_complete(void);
+int32_t skerry_update_confirm(void);
+int32_t skerry_update_revert(void);
 
 void skerry_sleep(double delayMs)
 {
@@ -29,4 +43,84 @@ void skerry_retained_read(uint8_t *buffer, uint32_t length)
 void skerry_retained_write(uint8_t *buffer, uint32_t length)
 {
 	memcpy(retained, buffer, length < sizeof(retained) ? length : sizeof(retained));
+}
+
+static const esp_partition_t *slot_partition(uint32_t slot)
+{
+	const esp_partition_t *running = esp_ota_get_running_partition();
+	const esp_partition_t *next;
+	if (slot == 0)
+		return running;
+	/* With a single slot ESP-IDF names the one that runs. */
+	next = esp_ota_get_next_update_partition(NULL);
+	return next == running ? NULL : next;
+}
+
+int32_t skerry_slot_label(uint32_t slot, uint8_t *label)
+{
+	const esp_partition_t *partition = slot_partition(slot);
+	size_t length;
+	if (partition == NULL)
+		return 0;
+	length = strnlen(partition->label, 16);
+	memcpy(label, partition->label, length);
+	return (int32_t)length;
+}
+
+int32_t skerry_slot_state(uint32_t slot)
+{
+	const esp_partition_t *partition = slot_partition(slot);
+	esp_ota_img_states_t state;
+	if (partition == NULL || esp_ota_get_state_partition(partition, &state) != ESP_OK)
+		return -1;
+	return (int32_t)state;
+}
+
+int32_t skerry_next_version(uint8_t *version)
+{
+#if defined(CONFIG_APP_PROJECT_VER_FROM_CONFIG)
+	const esp_partition_t *partition = slot_partition(1);
+	esp_app_desc_t description;
+	size_t length;
+	if (partition == NULL || esp_ota_get_partition_description(partition, &description) != ESP_OK)
+		return 0;
+	length = strnlen(description.version, sizeof(description.version));
+	memcpy(version, description.version, length);
+	return (int32_t)length;
+#else
+	/* Without it every image of the SDK says the same. */
+	(void)version;
+	return 0;
+#endif
+}
+
+static int32_t told(esp_err_t status)
+{
+	switch (status) {
+	case ESP_OK:
+		return 0;
+	case ESP_ERR_OTA_VALIDATE_FAILED:
+	case ESP_ERR_OTA_ROLLBACK_FAILED:
+	case ESP_ERR_NOT_FOUND:
+		return -1;
+	default:
+		return (int32_t)status;
+	}
+}
+
+int32_t skerry_update_complete(void)
+{
+	const esp_partition_t *partition = slot_partition(1);
+	/* Reads the whole image and checks its digest, then writes which slot starts next. */
+	return partition == NULL ? -1 : told(esp_ota_set_boot_partition(partition));
+}
+
+int32_t skerry_update_confirm(void)
+{
+	return told(esp_ota_mark_app_valid_cancel_rollback());
+}
+
+int32_t skerry_update_revert(void)
+{
+	return told(esp_ota_mark_app_invalid_rollback_and_reboot());
 }

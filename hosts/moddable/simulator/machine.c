@@ -17,6 +17,8 @@ double skerry_ticks(void);
 void skerry_prepare(void);
 /* Ends the process; whoever has started it may start it again. */
 void skerry_exit(int32_t status);
+/* Whether a bootloader has started the process, and says so in its environment. */
+int32_t skerry_is_booted(void);
 
 int32_t skerry_random(uint8_t *buffer, uint32_t length)
 {
@@ -39,4 +41,9 @@ void skerry_prepare(void)
 void skerry_exit(int32_t status)
 {
 	_exit(status);
+}
+
+int32_t skerry_is_booted(void)
+{
+	return getenv("SKERRY_BOOTED") != NULL;
 }

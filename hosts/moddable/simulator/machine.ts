@@ -1,5 +1,6 @@
 // The desktop simulator's machine.
 import FFI from "mc/ffi";
+import { restartStatus } from "skerry/hosts/emulation/partitions";
 import type { Retained } from "../../../src/host.js";
 
 interface Native {
@@ -7,10 +8,8 @@ interface Native {
   skerry_ticks(): number;
   skerry_prepare(): void;
   skerry_exit(status: number): void;
+  skerry_is_booted(): number;
 }
-
-/** Exit status that asks for another start. */
-const restartStatus = 82;
 
 function library(): Native {
   return new FFI() as Native;
@@ -36,6 +35,11 @@ export function elapsed(start: number, end: number): number {
 
 export function restart(): void {
   library().skerry_exit(restartStatus);
+}
+
+/** Whether a bootloader has started this process. */
+export function isBooted(): boolean {
+  return library().skerry_is_booted() !== 0;
 }
 
 /** A process that sleeps would be a process that has ended. */

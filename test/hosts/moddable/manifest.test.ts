@@ -79,8 +79,19 @@ test("the machine is preloaded everywhere, storage only where flash is not reach
   t.deepEqual(manifestAt("hosts/moddable/esp32/manifest.json").preload, [
     "skerry/platform/flash",
     "skerry/platform/storage",
+    "skerry/platform/update",
   ]);
   t.false("preload" in manifestAt("hosts/moddable/simulator/manifest.json"));
+});
+
+test("slots are emulated in the simulator's firmware, and in no board's", t => {
+  const name = "skerry/hosts/emulation/*";
+  t.is(
+    manifestAt("hosts/moddable/simulator/manifest.json").modules[name],
+    "../../../dist/hosts/emulation/*",
+  );
+  t.false(name in product.modules);
+  t.false(name in manifestAt("hosts/moddable/esp32/manifest.json").modules);
 });
 
 test("the SDK's MQTT client is preloaded where a product asks for it, and only there", t => {

@@ -2,7 +2,10 @@
 import config from "mc/config";
 import { host as machine } from "skerry/host";
 import { SDKClient } from "skerry/hosts/moddable/sdk-mqtt/client";
+import { openPartition } from "skerry/platform/flash";
 import { paths, signatures } from "skerry/test/hosts/moddable/contract/questions";
+import { BoundedFlash } from "../../../../hosts/bounded-flash.js";
+import { EmulatedSlots } from "../../../../hosts/emulation/slots.js";
 import type { Host } from "../../../../src/host.js";
 import { MQTTClient, type MQTTClientConstructor } from "../../../../src/mqtt/client.js";
 import { isSignature } from "../../../../src/trust/signature.js";
@@ -16,6 +19,7 @@ import { type MqttSubject, mqttClientCases } from "../../../contract/mqtt-client
 import { outboxCases } from "../../../contract/outbox.js";
 import { clockCases, timerCases } from "../../../contract/time.js";
 import { tlsCases } from "../../../contract/tls.js";
+import { type RevertSubject, revertCases, updateCases } from "../../../contract/update.js";
 import "../../../portable/cases/bytes.js";
 import "../../../portable/cases/duty-cycle.js";
 import "../../../portable/cases/errors.js";
@@ -68,6 +72,26 @@ function freshMedium(): Pick<Host, "keyValue"> {
   const open = ({ path }: { readonly path: string }) =>
     host.keyValue.open({ path: path === "identity" ? `${path}-${prefix}` : path });
   return { keyValue: { open } };
+}
+
+/** Slots as this machine has them, emptied: the firmware that runs is in none of them. */
+function freshSlots(): RevertSubject {
+  const flash = new BoundedFlash(openPartition, ["ota_0", "ota_1", "otadata"]);
+  for (const path of ["ota_0", "ota_1", "otadata"]) {
+    const partition = flash.open({ path });
+    partition.eraseBlock(0, 2);
+    partition.close();
+  }
+  const { crypto } = host;
+  let restarts = 0;
+  const restart = () => void restarts++;
+  return {
+    restarts: () => restarts,
+    start: () => {
+      const update = new EmulatedSlots({ flash, crypto, restart, isProgramElsewhere: true });
+      return { crypto, update, flash: update.provider() };
+    },
+  };
 }
 
 const bytes = (text: string): Uint8Array => fromBase64(text)!;
@@ -163,6 +187,10 @@ async function all(): Promise<void> {
   const partition = () => ({ flash: host.flash!, path: "outbox" });
   await suite("flash", flashCases, partition);
   await suite("outbox", outboxCases, partition);
+  const other = () => ({ flash: host.flash!, path: "nextota" });
+  await suite("flash", flashCases, other);
+  await suite("update", updateCases, freshSlots);
+  await suite("update", revertCases, freshSlots);
   await suite("tls", tlsCases, () => ({
     ...server,
     host,

@@ -8,6 +8,10 @@ declare module "skerry/test/hosts/moddable/contract/questions" {
   export const signatures: readonly string[];
 }
 
+declare module "skerry/platform/*" {
+  export const openPartition: import("../../../../hosts/bounded-flash.js").OpenPartition;
+}
+
 declare module "skerry/hosts/moddable/sdk-mqtt/client" {
   export const SDKClient: import("../../../../src/mqtt/client.js").MQTTClientConstructor;
 }

@@ -5,6 +5,7 @@
 #include "app_update/include/esp_ota_ops.h"
 #include "esp_sleep.h"
 #include "esp_wifi.h"
+#include "sdkconfig.h"
 
 /* RTC memory that no start of the program clears: it survives deep sleep and a restart, but no loss of power. */
 static RTC_NOINIT_ATTR uint8_t retained[64];

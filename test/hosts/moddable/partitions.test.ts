@@ -8,6 +8,7 @@ import { defaultPartitions } from "../../../hosts/node/flash.js";
 
 const root = fileURLToPath(new URL("../../../../", import.meta.url));
 const table = "hosts/moddable/esp32/partitions.csv";
+const manifest = "examples/sensor-node/manifest.json";
 
 const partitions = readFileSync(join(root, table), "utf8")
   .split("\n")
@@ -29,6 +30,25 @@ test("partitions follow each other inside 4 MB, on blocks, applications on 64 KB
   t.true(end <= 4 * 1024 * 1024, `the last ends at ${end}`);
 });
 
+test("the example's firmware has ESP-IDF's rollback, the bootloader's check and both watchdogs", t => {
+  const build = JSON.parse(readFileSync(join(root, manifest), "utf8")).build;
+  const path = build["SDKCONFIGPATH ?="];
+  t.regex(path, /^\.\//);
+  t.is(join(dirname(manifest), path), "hosts/moddable/esp32");
+  const lines = readFileSync(join(root, "hosts/moddable/esp32/sdkconfig.defaults"), "utf8")
+    .split("\n")
+    .filter(line => line !== "" && !line.startsWith("#"));
+  t.deepEqual(lines, [
+    "CONFIG_BOOTLOADER_APP_ROLLBACK_ENABLE=y",
+    "CONFIG_BOOTLOADER_SKIP_VALIDATE_ALWAYS=n",
+    "CONFIG_ESP_TASK_WDT_EN=y",
+    "CONFIG_ESP_TASK_WDT_INIT=y",
+    "CONFIG_ESP_TASK_WDT_PANIC=y",
+    "CONFIG_ESP_TASK_WDT_TIMEOUT_S=30",
+    "CONFIG_ESP_INT_WDT=y",
+  ]);
+});
+
 test("there are two slots of one size, and what an update and the host need", t => {
   const slots = partitions.filter(({ type }) => type === "app");
   t.deepEqual(
@@ -48,7 +68,6 @@ test("the outbox is as large as on the other hosts", t => {
 });
 
 test("the example's firmware is built with it", t => {
-  const manifest = "examples/sensor-node/manifest.json";
   const { build } = JSON.parse(readFileSync(join(root, manifest), "utf8"));
   const path = build["PARTITIONS_FILE ?="];
   // Without it the SDK does not look beside the manifest.

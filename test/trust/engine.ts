@@ -15,7 +15,7 @@ export const toText = (value: object) =>
     return typeof inner === "number" && !Number.isFinite(inner) ? { number: `${inner}` } : inner;
   });
 
-export async function startGuest(worker: string) {
+export async function startGuest(worker: string, guest = new URL("guest.js", import.meta.url)) {
   // Small increments, so that the engine collects before it grows and peaks are those of a small device.
   const creation = { chunkBytes: 16384, chunkIncrementBytes: 1024, slots: 4600, slotIncrement: 64 };
   const machine = await Machine.start({ worker, creation });
@@ -24,7 +24,7 @@ export async function startGuest(worker: string) {
   const device = await startDevice({
     machine,
     host,
-    bundle: await bundleModule(fileURLToPath(new URL("guest.js", import.meta.url))),
+    bundle: await bundleModule(fileURLToPath(guest)),
     config: {},
     onEvent: event => {
       latest = event.type === "error" ? String(event.error) : event.value;

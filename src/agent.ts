@@ -4,6 +4,7 @@ import { Core } from "./core.js";
 import { AgentError } from "./errors.js";
 import type { JobQueue } from "./jobs/jobs.js";
 import { type AgentOptions, checkEndpoint, checkOptions, type EndpointOptions } from "./options.js";
+import type { Health } from "./ota/health.js";
 import { Settings } from "./settings.js";
 import { Follower, type SettingsListener } from "./shadow/follower.js";
 import { leavesOf, type Schema } from "./shadow/schema.js";
@@ -86,6 +87,11 @@ export class Agent {
    */
   get jobs(): JobQueue {
     return this.#core.useJobs();
+  }
+
+  /** What must hold before a new image of the firmware is confirmed; without one, that it is connected. */
+  get health(): Health {
+    return this.#core.useHealth();
   }
 
   /**

@@ -15,6 +15,8 @@ import type { Will } from "./mqtt/packet.js";
 import { Session, type SessionHandlers } from "./mqtt/session.js";
 import { operationHandler } from "./operations.js";
 import type { CheckedOptions } from "./options.js";
+import { Health } from "./ota/health.js";
+import { Updater } from "./ota/updater.js";
 import { Provisioner } from "./provisioning/provisioner.js";
 import { DeviceState } from "./shadow/device-state.js";
 import type { Follower } from "./shadow/follower.js";
@@ -37,6 +39,9 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
   declare observer?: Observer;
   /** As above. */
   declare jobs?: Jobs;
+  /** As above. */
+  declare updater?: Updater;
+  declare health?: Health;
   /** What `onStatus` threw last. */
   observerFault: unknown;
   readonly #options: CheckedOptions;
@@ -63,7 +68,11 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
     this.#endpoints = new Endpoints(options.endpoint);
     this.#link = new Link(options, this, this.#time, this.#endpoints);
     this.#sender = new Sender(this, options.channels);
-    const { deviceState, firmwareVersion, host } = options;
+    const { deviceState, firmwareVersion, host, updates } = options;
+    if (updates) {
+      this.updater = new Updater(this, updates, this.useHealth());
+      this.useJobs().on("firmware", this.updater);
+    }
     if (!deviceState) return;
     this.#deviceState = new DeviceState(deviceState, firmwareVersion, host, this);
     this.follow(this.#deviceState.follower);
@@ -140,6 +149,11 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
       throw new AgentError("agent/options", "jobs are asked for before start");
     this.jobs ??= new Jobs(this);
     return this.jobs;
+  }
+
+  useHealth(): Health {
+    this.health ??= new Health();
+    return this.health;
   }
 
   checkRotation(): void {
@@ -469,6 +483,7 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
     ).join("");
     this.#shadows?.open(this);
     this.jobs?.open();
+    this.updater?.open();
     this.#sender.open(this.#options.outbox);
     this.#need()?.event({ type: "begun" });
     this.#isOpen = true;

@@ -5,6 +5,7 @@ import type { Host } from "./host.js";
 import { limits } from "./limits.js";
 import type { MQTTClientConstructor } from "./mqtt/client.js";
 import { checkTopic, type ProtocolVersion, type QoS } from "./mqtt/packet.js";
+import { type CheckedFirmware, checkFirmware, type FirmwareOptions } from "./ota/firmware.js";
 import { type EnrollingOptions, withDefaults } from "./provisioning/enrolling.js";
 import type { DeviceStateOptions } from "./shadow/device-state.js";
 import type { AgentStatus } from "./status.js";
@@ -57,10 +58,8 @@ export interface AgentOptions extends EndpointOptions {
   readonly telemetry?: TelemetryOptions;
   /** Keeps telemetry on a partition of raw flash until it is acknowledged; in memory, within bounds, when absent. */
   readonly outbox?: OutboxSettings;
-  readonly firmware?: {
-    /** Of the product's firmware, 1 to 64 characters, as `1.4.0`. */
-    readonly version: string;
-  };
+  /** What runs, and who may replace it. */
+  readonly firmware?: FirmwareOptions;
   /** Reports firmware version, reset reason, connection and free heap in a named shadow of their own; not at all when absent. */
   readonly deviceState?: DeviceStateOptions;
   readonly mqtt?: MQTTOptions;
@@ -107,6 +106,8 @@ export interface CheckedOptions {
   readonly channels: Channels | undefined;
   readonly outbox: OutboxSettings | undefined;
   readonly firmwareVersion: string;
+  /** Undefined where no firmware is taken. */
+  readonly updates: CheckedFirmware | undefined;
   readonly deviceState: DeviceStateOptions | undefined;
   readonly mqtt: MQTTClientConstructor | undefined;
   /** Undefined: what the broker takes. */
@@ -166,6 +167,7 @@ export function checkOptions(options: AgentOptions): CheckedOptions {
     channels,
     outbox: options.outbox && checkOutbox(options.outbox),
     firmwareVersion,
+    updates: checkFirmware(options.firmware, options.trustAnchors, host),
     deviceState: options.deviceState,
     mqtt: mqtt.io,
     protocolVersion,

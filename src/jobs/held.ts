@@ -12,7 +12,7 @@ export interface JobOwner {
   progressed(job: Job): void;
   report(job: Job, details: StatusDetails, onReported: (() => void) | undefined): void;
   finish(job: Job, status: EndStatus, reason: string | undefined, details?: StatusDetails): void;
-  restart(job: Job): void;
+  restart(job: Job, prepare: (() => void) | undefined): void;
   refresh(job: Job): void;
 }
 
@@ -92,9 +92,9 @@ export class Held implements Job {
     this.#owner.finish(this, "FAILED", reason, details);
   }
 
-  restart(): void {
+  restart(prepare?: () => void): void {
     this.#isLeaving = true;
-    this.#owner.restart(this);
+    this.#owner.restart(this, prepare);
   }
 
   refresh(): void {

@@ -42,8 +42,12 @@ export interface Job {
   fail(reason: string, details?: StatusDetails): void;
   /** As `fail`: the service may refuse REJECTED once an execution is in progress. */
   reject(reason: string, details?: StatusDetails): void;
-  /** Saves, then restarts the machine, when the gates let it; the handler is called again afterwards with `isRestarted`. */
-  restart(): void;
+  /**
+   * Saves, then restarts the machine, when the gates let it; the handler is called again afterwards with `isRestarted`.
+   *
+   * @param prepare called when they let it, at the very last; a throw ends the job FAILED
+   */
+  restart(prepare?: () => void): void;
   /** Asks the service for the document again, with fresh links; the handler's `onDocument` follows. */
   refresh(): void;
 }
@@ -66,6 +70,8 @@ export interface JobHandler {
   online?(job: Job): void;
   /** The link is lost, while the job runs. */
   offline?(job: Job): void;
+  /** The service has said what comes next in the queue, if anything: asked of every handler there is, whatever runs. */
+  onNext?(next: { readonly jobId: string; readonly executionNumber: number } | undefined): void;
   /** A message on `$aws/things/{thing}/streams/`, while the job runs. */
   onMessage?(job: Job, topic: string, payload: Uint8Array): void;
 }

@@ -217,8 +217,10 @@ export class Jobs implements JobQueue, JobOwner {
     const { clientToken, execution } = parseGot(payload);
     const { request } = this.#record;
     if (!this.#answered(clientToken)) return;
-    if (request === "next") this.event({ type: "next", execution });
-    else if (execution) this.event({ type: "own", execution });
+    if (request === "next") {
+      for (const handler of this.#handlers.values()) handler.onNext?.(execution);
+      this.event({ type: "next", execution });
+    } else if (execution) this.event({ type: "own", execution });
     else this.event({ type: "gone" });
   }
 
@@ -602,14 +604,23 @@ export class Jobs implements JobQueue, JobOwner {
     this.#wiring.enter(() => this.event({ type: "finished", outcome }));
   }
 
-  restart(job: Job): void {
+  restart(job: Job, prepare: (() => void) | undefined): void {
     const { timer } = this.#wiring.host;
     if (!this.journalOf(job)) return;
     timer.clear(this.#restart);
     const seconds = this.#closedFor(job, "restart");
-    if (seconds === undefined) return this.#wiring.enter(() => this.event({ type: "restart" }));
+    if (seconds === undefined) return this.#wiring.enter(() => this.#leave(job, prepare));
     this.#emit({ state: "deferred", jobId: job.id, about: "restart", seconds });
-    this.#restart = timer.set(() => this.restart(job), seconds * 1000);
+    this.#restart = timer.set(() => this.restart(job, prepare), seconds * 1000);
+  }
+
+  #leave(job: Job, prepare: (() => void) | undefined): void {
+    try {
+      prepare?.();
+    } catch (cause) {
+      return this.finish(job, "FAILED", reasonOf(cause));
+    }
+    if (this.journalOf(job)) this.event({ type: "restart" });
   }
 
   refresh(job: Job): void {

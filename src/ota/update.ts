@@ -40,7 +40,11 @@ export type UpdateEvent =
   /** The machine has started. */
   | ({ readonly type: "opened"; readonly install: Install | undefined } & Running)
   /** A job wants this image; its document was judged. */
-  | ({ readonly type: "offered"; readonly identity: string; readonly now: number | undefined } & JobKey)
+  | ({
+      readonly type: "offered";
+      readonly identity: string;
+      readonly now: number | undefined;
+    } & JobKey)
   /** The product agrees: the slots may be switched. */
   | { readonly type: "allowed"; readonly install: Install }
   /** The image on trial does not hold. */
@@ -159,7 +163,8 @@ function offered(
   const isSameJob =
     install?.jobId === event.jobId && install.executionNumber === event.executionNumber;
   const idle: UpdateRecord = { state: "idle", install };
-  if (isSameJob && install.phase === "confirmed") return { record: idle, effects: [{ type: "succeed" }] };
+  if (isSameJob && install.phase === "confirmed")
+    return { record: idle, effects: [{ type: "succeed" }] };
   if (isSameJob && install.phase === "reverted")
     return { record: idle, effects: [{ type: "fail", error: revertedError(install.cause) }] };
   if (install?.phase === "reverted" && install.identity === event.identity) {

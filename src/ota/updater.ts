@@ -15,11 +15,18 @@ import { type CheckedFirmware, selfTest } from "./firmware.js";
 import { Floor } from "./floor.js";
 import type { Health } from "./health.js";
 import { decodeInstall, encodeInstall } from "./install-record.js";
-import { isImageTrusted, type Manifest, readManifest } from "./manifest.js";
+import { isImageTrusted, type Manifest, readManifest, requireSigner } from "./manifest.js";
 import type { Offer } from "./offer.js";
 import { Staging } from "./staging.js";
 import { Trial, type TrialOwner } from "./trial.js";
-import { type Install, step, type UpdateEffect, type UpdateEvent, type UpdateRecord } from "./update.js";
+import {
+  type Install,
+  type JobKey,
+  step,
+  type UpdateEffect,
+  type UpdateEvent,
+  type UpdateRecord,
+} from "./update.js";
 
 /** What is judged of a document before anything is fetched. */
 interface Judged {
@@ -95,7 +102,8 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
 
   run(job: Job): void {
     const judged = this.#judge(job);
-    if (this.#isTrying && !this.#isOwn(job))
+    const isOwn = this.#isOwn(job.id, job.executionNumber);
+    if (this.#record.state !== "idle" && !(this.#isTrying && isOwn))
       throw new AgentError("ota/incompatible", "another image is on trial: try again later");
     this.#job = job;
     this.#judged = judged;
@@ -123,26 +131,27 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
     this.#download?.offline();
   }
 
-  /** The service has answered; `isOurs` says whether the execution that waits is the one this image belongs to. */
-  answered(jobId: string | undefined, executionNumber: number | undefined): void {
+  onNext(next: JobKey | undefined): void {
     this.#isAnswered = true;
     if (!this.#isTrying || this.#record.install?.phase !== "switching") return;
     // Somebody has ended the job meanwhile: its image is not wanted.
-    const isOwn = jobId !== undefined && this.#isOwn({ id: jobId, executionNumber });
-    if (!isOwn) this.#giveUp("the job was cancelled, or its time was over");
+    if (!next || !this.#isOwn(next.jobId, next.executionNumber))
+      this.#giveUp("the job was cancelled, or its time was over");
   }
 
   /** Whether this is the job whose image was tried last, or is on trial. */
-  #isOwn(job: { readonly id: string; readonly executionNumber: number | undefined }): boolean {
+  #isOwn(jobId: string, executionNumber: number): boolean {
     const { install } = this.#record;
-    return install?.jobId === job.id && install.executionNumber === job.executionNumber;
+    return install?.jobId === jobId && install.executionNumber === executionNumber;
   }
 
   onDocument(job: Job): void {
-    const judged = this.#judge(job);
-    if (!this.#judged || !isEqual(judged.identity, this.#judged.identity))
-      throw new AgentError("ota/document", "the document names another image than before");
-    this.#download?.sources(judged.offer.sources);
+    this.#attempt(() => {
+      const { offer, identity } = this.#judge(job);
+      if (!this.#judged || !isEqual(identity, this.#judged.identity))
+        throw new AgentError("ota/document", "the document names another image than before");
+      this.#download?.sources(offer.sources);
+    });
   }
 
   onMessage(_job: Job, topic: string, payload: Uint8Array): void {
@@ -157,7 +166,7 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
     if (offer.kind === "manifest") {
       const manifest = readManifest(offer, this.#options, crypto);
       // A job that is on the other side of its restart asks for the version that runs.
-      const wrong = this.#isOwn(job) ? undefined : judge(manifest, device);
+      const wrong = this.#isOwn(job.id, job.executionNumber) ? undefined : judge(manifest, device);
       if (wrong) throw wrong;
       return { offer, manifest, identity: manifest.sha256, size: manifest.size };
     }
@@ -165,6 +174,7 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
       throw new AgentError("ota/untrusted", "only images with a signed manifest are taken");
     if (offer.fileType !== 0)
       throw new AgentError("ota/incompatible", `file type ${offer.fileType} is no firmware`);
+    requireSigner(offer, this.#options, crypto);
     const wrong = judgeSize(offer.size, device.capacity);
     if (wrong) throw wrong;
     // The signature names the file, and who signs another file of that signature has broken it.
@@ -331,7 +341,7 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
     const isRight =
       offer.kind === "manifest"
         ? isEqual(digest, manifest!.sha256)
-        : isImageTrusted(offer, digest, this.#options.signers, this.host.crypto);
+        : isImageTrusted(offer, digest, this.#options, this.host.crypto);
     if (!isRight) {
       // Another attempt is to begin from nothing.
       this.#slot().clear();
@@ -365,12 +375,14 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
     });
   }
 
+  /** The product may want the machine to go on for a while. */
   #ask(): void {
-    this.#job!.whenAllowed("restart", () => {
+    this.#job!.restart(() => {
       if (this.#record.state === "waiting") this.#attempt(() => this.#allow());
     });
   }
 
+  /** @throws AgentError "storage/write": nothing is switched that nobody would know of */
   #allow(): void {
     const { id, executionNumber } = this.#job!;
     const { manifest, identity } = this.#judged!;
@@ -392,11 +404,8 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
   }
 
   #switch(): void {
-    this.#attempt(() => {
-      this.#stop();
-      this.#update.complete();
-      this.#job!.restart();
-    });
+    this.#stop();
+    this.#attempt(() => this.#update.complete());
   }
 
   // -- on trial --

@@ -55,7 +55,7 @@ const program = new Command("skerry")
   .option("--port <number>", "port to listen on, 0 for any", toPort, 8883)
   .option(
     "--rest-port <number>",
-    "port of the REST data plane, 0 for any; default: that of the last start, else 8880, else any",
+    "port of REST, 0 for any; default: that of the last start, else 8880, else any",
     toPort,
   )
   .option(

@@ -88,9 +88,7 @@ export function lineOfCloud(event: CloudEvent): Line | undefined {
     case "listening":
       return milestone(`listening on ${event.host}:${event.port}, mutual TLS`);
     case "restListening":
-      return milestone(
-        `REST data plane on http://${event.host}:${event.port}, signatures unchecked`,
-      );
+      return milestone(`REST on http://${event.host}:${event.port}, signatures unchecked`);
     case "uploadsListening":
       return milestone(
         `objects on http://${event.host}:${event.port}, as S3, signatures unchecked`,

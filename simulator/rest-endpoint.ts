@@ -1,4 +1,4 @@
-// Where the REST data plane of a state folder listens: asked for, or as last time, or the default.
+// Where REST of a state folder listens: asked for, or as last time, or the default.
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { RestListen } from "./cloud/cloud.js";

@@ -234,7 +234,7 @@ export class Cloud {
     return this.#front?.port;
   }
 
-  /** The port of the REST data plane; undefined without one. */
+  /** The port of the REST planes; undefined without one. */
   get restPort(): number | undefined {
     return this.#rest?.port;
   }

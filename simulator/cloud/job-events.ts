@@ -1,9 +1,44 @@
 // `$aws/events/job/...` and `$aws/events/jobExecution/...` for back ends (reference 4.6; "events-jobs"). Off until asked for.
 
 import type { Clock, Random } from "./environment.js";
-import { isTerminal, type Job, type JobCounts, type JobExecution } from "./job-types.js";
+import {
+  type ExecutionStatus,
+  isTerminal,
+  type Job,
+  type JobCounts,
+  type JobExecution,
+  type JobStatus,
+  type StatusDetails,
+} from "./job-types.js";
 import type { JsonObject } from "./json.js";
 import { arnPrefix } from "./policy.js";
+
+/** For who runs the cloud. */
+export type JobEvent =
+  | {
+      readonly type: "jobCreated";
+      readonly jobId: string;
+      readonly status: JobStatus;
+      /** How many it reaches now, or will. */
+      readonly things: number;
+    }
+  | {
+      readonly type: "jobEnded";
+      readonly jobId: string;
+      readonly status: "COMPLETED" | "CANCELED" | "DELETED";
+      readonly reasonCode: string | undefined;
+    }
+  | {
+      readonly type: "jobExecutionChanged";
+      readonly jobId: string;
+      readonly thing: string;
+      readonly executionNumber: number;
+      readonly status: ExecutionStatus;
+      /** Undefined for a new one. */
+      readonly previous: ExecutionStatus | undefined;
+      readonly statusDetails: StatusDetails;
+      readonly versionNumber: number;
+    };
 
 export type JobOperation =
   | "completed"

@@ -7,7 +7,7 @@ import { Deadlines } from "./deadlines.js";
 import type { Clock, Random, Timer } from "./environment.js";
 import { checked, JobData } from "./job-data.js";
 import { delivered, documentsOf, type JobObjects } from "./job-document.js";
-import { JobEvents } from "./job-events.js";
+import { type JobEvent, JobEvents } from "./job-events.js";
 import { JobExecutions } from "./job-executions.js";
 import { invalidJob, JobFault } from "./job-fault.js";
 import { JobNotices } from "./job-notices.js";
@@ -15,15 +15,13 @@ import { JobRecords } from "./job-records.js";
 import { isJobRequest, JobRequests } from "./job-requests.js";
 import { type CancelOptions, JobRollout } from "./job-rollout.js";
 import { scheduleOf } from "./job-rules.js";
+import { thingsOf } from "./job-targets.js";
 import {
-  type ExecutionStatus,
   isTerminal,
   type Job,
-  type JobConfig,
   type JobCounts,
   type JobExecution,
   type JobRequest,
-  type JobStatus,
   jobRequestSchema,
   jobSchemas as recordSchemas,
   type StatusDetails,
@@ -32,40 +30,14 @@ import {
 } from "./job-types.js";
 import type { JsonObject } from "./json.js";
 import { type JobLimits, jobLimits } from "./limits.js";
-import { arnPrefix } from "./policy.js";
 import { RequestRate } from "./request-rate.js";
 import type { Store } from "./store.js";
 import { ThingGroups, thingGroupSchemas } from "./thing-groups.js";
 
+export type { JobEvent } from "./job-events.js";
 export { JobFault } from "./job-fault.js";
 export type { CancelOptions } from "./job-rollout.js";
 export type { Job, JobExecution, JobRequest } from "./job-types.js";
-
-export type JobEvent =
-  | {
-      readonly type: "jobCreated";
-      readonly jobId: string;
-      readonly status: JobStatus;
-      /** How many it reaches now, or will. */
-      readonly things: number;
-    }
-  | {
-      readonly type: "jobEnded";
-      readonly jobId: string;
-      readonly status: "COMPLETED" | "CANCELED" | "DELETED";
-      readonly reasonCode: string | undefined;
-    }
-  | {
-      readonly type: "jobExecutionChanged";
-      readonly jobId: string;
-      readonly thing: string;
-      readonly executionNumber: number;
-      readonly status: ExecutionStatus;
-      /** Undefined for a new one. */
-      readonly previous: ExecutionStatus | undefined;
-      readonly statusDetails: StatusDetails;
-      readonly versionNumber: number;
-    };
 
 export interface JobsOptions {
   readonly store: Store;
@@ -206,7 +178,11 @@ export class Jobs {
     const documents = documentsOf(config, this.#objects, this.limits);
     const schedule = scheduleOf(config.schedulingConfig, now);
     if (typeof schedule === "string") throw invalidJob(schedule);
-    const things = this.#thingsOf(config);
+    const things = thingsOf(config.targets, {
+      hasThing: this.#options.hasThing,
+      members: group => this.groups.group(group)?.things,
+      thingsMax: this.limits.thingsPerJob,
+    });
     if (!this.#records.makeRoom(now)) throw new JobFault("LimitExceeded", "Too many jobs");
     const { document, before: documentBefore } = documents;
     const status = schedule.startAt === undefined ? "IN_PROGRESS" : "SCHEDULED";
@@ -384,27 +360,5 @@ export class Jobs {
     const found = this.#records.find(jobId, thing, number);
     if (found !== undefined) return found;
     throw new JobFault("ResourceNotFound", `There is no execution of ${jobId} on ${thing}`);
-  }
-
-  /** Assumed for a snapshot that starts later: who is in a group counts when the job is made. */
-  #thingsOf({ targets }: JobConfig): string[] {
-    const things = new Set<string>();
-    for (const target of targets) {
-      for (const thing of this.#thingsAt(target)) things.add(thing);
-    }
-    if (things.size <= this.limits.thingsPerJob) return [...things];
-    const message = `A job reaches at most ${this.limits.thingsPerJob} things`;
-    throw new JobFault("LimitExceeded", message);
-  }
-
-  #thingsAt(target: string): readonly string[] {
-    const resource = target.startsWith(arnPrefix) ? target.slice(arnPrefix.length) : "";
-    const [, kind, name] = /^(thing|thinggroup)\/([a-zA-Z0-9:_-]{1,128})$/.exec(resource) ?? [];
-    if (name === undefined)
-      throw invalidJob(`Target ${target} is no thing or group of this account`);
-    const group = kind === "thinggroup" ? this.groups.group(name) : undefined;
-    if (group !== undefined) return group.things;
-    if (kind === "thing" && this.#options.hasThing(name)) return [name];
-    throw new JobFault("ResourceNotFound", `Target ${target} does not exist`);
   }
 }

@@ -1,4 +1,4 @@
-// Requests and answers of the REST data plane, without HTTP: AWS's error names and shapes. Pure.
+// Requests and answers over REST, without HTTP: AWS's error names and shapes. Pure.
 
 import type { JsonObject } from "./json.js";
 

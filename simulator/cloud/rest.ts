@@ -1,4 +1,4 @@
-// The HTTP listener of the REST data plane. For this machine only: signatures are accepted unchecked, no policy is asked.
+// The HTTP listener of the REST planes. For this machine only: signatures are accepted unchecked, no policy is asked.
 
 import { randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";

@@ -169,7 +169,13 @@ export const jobRequestSchema = v.object({
   document: v.exactOptional(v.string()),
   ...configEntries,
 });
-export type JobRequest = v.InferInput<typeof jobRequestSchema>;
+type DeepReadonly<T> = T extends readonly (infer E)[]
+  ? readonly DeepReadonly<E>[]
+  : T extends object
+    ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
+    : T;
+/** Lists and objects may be frozen. */
+export type JobRequest = DeepReadonly<v.InferInput<typeof jobRequestSchema>>;
 export type JobConfig = v.InferOutput<typeof jobRequestSchema>;
 
 const jobSchema = v.object({

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import {
   iot,
   iotidentity,
+  iotjobs,
   iotshadow,
   mqtt,
   mqtt_request_response,
@@ -63,6 +64,7 @@ export interface Dialed {
   identityV2(): iotidentity.IotIdentityClientv2;
   shadow(): iotshadow.IotShadowClient;
   shadowV2(): iotshadow.IotShadowClientv2;
+  jobsV2(): iotjobs.IotJobsClientv2;
   close(): Promise<void>;
 }
 
@@ -97,6 +99,7 @@ async function dial311(access: Omit<Access, "style">): Promise<Dialed> {
     identityV2: () => iotidentity.IotIdentityClientv2.newFromMqtt311(connection, requestLimits),
     shadow: () => new iotshadow.IotShadowClient(connection),
     shadowV2: () => iotshadow.IotShadowClientv2.newFromMqtt311(connection, requestLimits),
+    jobsV2: () => iotjobs.IotJobsClientv2.newFromMqtt311(connection, requestLimits),
     close: async () => void (await connection.disconnect()),
   };
 }
@@ -123,6 +126,7 @@ async function dial5(access: Omit<Access, "style">): Promise<Dialed> {
     identityV2: () => iotidentity.IotIdentityClientv2.newFromMqtt5(client, requestLimits),
     shadow: () => iotshadow.IotShadowClient.newFromMqtt5Client(client),
     shadowV2: () => iotshadow.IotShadowClientv2.newFromMqtt5(client, requestLimits),
+    jobsV2: () => iotjobs.IotJobsClientv2.newFromMqtt5(client, requestLimits),
     close: async () => {
       const stopped = once(client, "stopped");
       client.stop();

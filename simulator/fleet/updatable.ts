@@ -33,6 +33,9 @@ export interface UpdatableConfig extends Firmware {
 export const product = "sensor-node";
 export const hardware = "board-a";
 
+/** Where nobody answers. */
+export const nowhere = "nowhere.invalid";
+
 /** @throws what a crashing image throws */
 export function updatable(
   host: Host,
@@ -43,7 +46,7 @@ export function updatable(
   if (behaviour === "crashes") throw new Error("this image does not start");
   const agent = new Agent({
     host,
-    endpoint: behaviour === "offline" ? "nowhere.invalid" : config.endpoint,
+    endpoint: behaviour === "offline" ? nowhere : config.endpoint,
     trustAnchors: config.trustAnchors,
     identity: { template: "sensor-node", claim, parameters: { SerialNumber: serialNumber } },
     firmware: {

@@ -15,7 +15,14 @@ import { Network } from "../world/network.js";
 import { type Cut, Power, PowerCut } from "../world/power.js";
 import { Random } from "../world/random.js";
 import { Slots, type SlotsOptions, virtualImage } from "../world/slots.js";
-import { type Firmware, hardware, product, updatable, type UpdatableConfig } from "./updatable.js";
+import {
+  type Firmware,
+  hardware,
+  nowhere,
+  product,
+  type UpdatableConfig,
+  updatable,
+} from "./updatable.js";
 
 export interface UpdateWorldOptions {
   readonly seed?: number;
@@ -87,6 +94,7 @@ export class UpdateWorld {
     this.network = new Network(this.clock, (link, peer, { host }) =>
       host === downloads ? this.cloud.acceptDownload(link) : this.cloud.accept(link, peer),
     );
+    this.network.fate = ({ host }) => (host === nowhere ? "refused" : "open");
     const image = this.image({ version: "1.0.0", behaviour: "good", ...options.first });
     this.slots = new Slots({ ...options.slots, image });
   }

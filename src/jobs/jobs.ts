@@ -89,7 +89,7 @@ export class Jobs implements JobQueue, JobOwner {
   /** Why there is no document. */
   #documentFault: string | undefined;
   /** Who waits for which report. */
-  #onReported: { readonly details: Details; readonly callback: () => void } | undefined;
+  #onReported: readonly { readonly details: Details; readonly callback: () => void }[] = [];
   #waiting: TimerHandle | undefined;
   #pace: TimerHandle | undefined;
   #renewal: TimerHandle | undefined;
@@ -549,14 +549,12 @@ export class Jobs implements JobQueue, JobOwner {
     timer.clear(this.#restart);
     this.#job = undefined;
     this.#handler = undefined;
-    this.#onReported = undefined;
+    this.#onReported = [];
   }
 
   #reported(details: Details): void {
-    const waiting = this.#onReported;
-    if (waiting?.details !== details) return;
-    this.#onReported = undefined;
-    this.#handle(() => waiting.callback());
+    const waiting = this.#onReported.find(one => one.details === details);
+    if (waiting) this.#handle(() => waiting.callback());
   }
 
   // -- what a handler asks --
@@ -594,7 +592,9 @@ export class Jobs implements JobQueue, JobOwner {
   report(job: Job, details: StatusDetails, onReported: (() => void) | undefined): void {
     if (!this.journalOf(job)) return;
     const bounded = boundedDetails(details);
-    this.#onReported = onReported && { details: bounded, callback: onReported };
+    // Beside it that of the report which is on its way: the others are never made.
+    const rest = this.#onReported.filter(one => one.details === this.#record.telling);
+    this.#onReported = onReported ? [...rest, { details: bounded, callback: onReported }] : rest;
     this.#wiring.enter(() => this.event({ type: "report", details: bounded }));
   }
 

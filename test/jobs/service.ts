@@ -88,8 +88,8 @@ export class JobsService {
   /** The broker keeps the session, with what it could not deliver. */
   keepsSession = false;
   delayMs = 0;
-  /** Everything published that is nothing of jobs. */
-  readonly others: { readonly topic: string; readonly payload: string }[] = [];
+  /** What is published that is nothing of jobs. */
+  onOther: (topic: string, payload: string) => void = () => undefined;
   readonly #filters = new Set<string>();
   readonly #clock: Clock;
   #link: ScriptedLink | undefined;
@@ -219,7 +219,7 @@ export class JobsService {
     if (packet.cmd !== "publish") return;
     if (packet.topic.startsWith(prefix))
       this.#onRequest(packet.topic.slice(prefix.length), String(packet.payload), link);
-    else this.others.push({ topic: packet.topic, payload: String(packet.payload) });
+    else this.onOther(packet.topic, String(packet.payload));
   };
 
   #onRequest(rest: string, payload: string, link: ScriptedLink): void {

@@ -431,7 +431,7 @@ export class Jobs implements JobQueue, JobOwner {
   }
 
   #judge(execution: Execution, fault: string | undefined): void {
-    this.event({ type: "judged", execution, verdict: this.#verdictOn(execution, fault) });
+    this.event(this.#verdictOn(execution, fault));
   }
 
   #verdictOn(execution: Execution, fault: string | undefined): Verdict {
@@ -446,11 +446,12 @@ export class Jobs implements JobQueue, JobOwner {
     const job = this.#job!;
     this.#emit({ state: "queued", jobId, operation: job.operation });
     reason ??= this.#faultOf(job);
-    if (reason !== undefined) return { type: "reject", details: boundedDetails({}, reason) };
+    if (reason !== undefined)
+      return { type: "reject", execution, details: boundedDetails({}, reason) };
     const seconds = this.#closedFor(job, "start");
-    if (seconds === undefined) return { type: "start" };
+    if (seconds === undefined) return { type: "start", execution };
     this.#emit({ state: "deferred", jobId, about: "start", seconds });
-    return { type: "defer", seconds };
+    return { type: "defer", execution, seconds };
   }
 
   #faultOf(job: Job): string | undefined {

@@ -51,10 +51,11 @@ export interface JobsRecord {
   readonly failures: number;
 }
 
+/** Of handler and gates on an execution. */
 export type Verdict =
-  | { readonly type: "start" }
-  | { readonly type: "defer"; readonly seconds: number }
-  | { readonly type: "reject"; readonly details: Details };
+  | { readonly type: "start"; readonly execution: Execution }
+  | { readonly type: "defer"; readonly execution: Execution; readonly seconds: number }
+  | { readonly type: "reject"; readonly execution: Execution; readonly details: Details };
 
 export type JobEvent =
   | {
@@ -77,7 +78,7 @@ export type JobEvent =
     }
   | { readonly type: "next"; readonly execution: Execution | undefined }
   | { readonly type: "own"; readonly execution: Execution }
-  | { readonly type: "judged"; readonly execution: Execution; readonly verdict: Verdict }
+  | Verdict
   | { readonly type: "accepted"; readonly state: ExecutionState | undefined }
   | { readonly type: "mismatch"; readonly state: ExecutionState | undefined }
   /** InvalidStateTransition. */
@@ -102,7 +103,7 @@ export type JobEffect =
     }
   /** A report was sent: `paced` is to follow. */
   | { readonly type: "pace" }
-  /** Handler and gates are to be asked, and `judged` has to follow; `fault` is why there is no document. The last. */
+  /** Handler and gates are to be asked, and a `Verdict` has to follow; `fault` is why there is no document. The last. */
   | {
       readonly type: "judge";
       readonly execution: Execution;
@@ -161,7 +162,10 @@ function decide(before: JobsRecord, event: JobEvent): Result {
       return onOwn({ ...answered(record), isDoubted: false }, event.execution);
     case "gone":
       return onGone(answered(record), before.state);
-    case "judged":
+    case "start":
+    case "defer":
+    case "reject":
+      // The link may have been lost over it.
       return before.state === "judging" ? onJudged(record, event) : same(record);
     case "accepted":
       return onAccepted(answered(record), event.state, before);
@@ -358,21 +362,18 @@ const nothing = Object.freeze({
   isTerse: false,
 });
 
-function onJudged(
-  record: JobsRecord,
-  { execution, verdict }: JobEvent & { readonly type: "judged" },
-): Result {
-  const { jobId, executionNumber, version } = execution;
+function onJudged(record: JobsRecord, verdict: Verdict): Result {
+  const { jobId, executionNumber, version, status } = verdict.execution;
   if (verdict.type === "defer") {
-    const { record: after, effects } = ask({ ...record, state: "deferred" });
+    const { record: after, effects } = ask(record);
     return { record: after, effects: [{ type: "defer", seconds: verdict.seconds }, ...effects] };
   }
   const journal = { jobId, executionNumber, attempts: 1 };
   const taken = { ...record, ...nothing, version, failures: 0, journal };
-  if (verdict.type === "start") return ask({ ...taken, state: "starting", isFresh: true });
+  if (verdict.type === "start") return ask({ ...taken, isFresh: true });
   // The service may refuse REJECTED for what is in progress.
-  const status = execution.status === "QUEUED" ? "REJECTED" : "FAILED";
-  return finish({ ...taken, state: "ended" }, { status, details: verdict.details });
+  const end = status === "QUEUED" ? "REJECTED" : "FAILED";
+  return finish(taken, { status: end, details: verdict.details });
 }
 
 function onAccepted(

@@ -22,7 +22,9 @@ export type JobEventName =
   | "next"
   | "own"
   | "gone"
-  | "judged"
+  | "start"
+  | "defer"
+  | "reject"
   | "accepted"
   | "mismatch"
   | "illegal"
@@ -46,7 +48,9 @@ export const jobTable: Table<JobState, JobEventName> = deepFreeze({
     lost: "idle",
     hint: "idle",
     next: "judging",
-    judged: "idle",
+    start: "idle",
+    defer: "idle",
+    reject: "idle",
     refused: "idle",
     unreadable: "idle",
     busy: "idle",
@@ -57,7 +61,9 @@ export const jobTable: Table<JobState, JobEventName> = deepFreeze({
     subscribed: "judging",
     lost: "idle",
     hint: "judging",
-    judged: "starting",
+    start: "starting",
+    defer: "deferred",
+    reject: "ended",
     due: "judging",
     paced: "judging",
   },

@@ -6,6 +6,7 @@ import {
 } from "../../../src/connection/connection.js";
 import { connectionTable } from "../../../src/connection/table.js";
 import { AgentError } from "../../../src/errors.js";
+import { jobTable } from "../../../src/jobs/table.js";
 import { CredentialStore } from "../../../src/provisioning/credentials.js";
 import {
   parseCertified,
@@ -25,6 +26,7 @@ import { check, equal, refuses } from "../harness.js";
 
 const tables: Record<string, { readonly [state: string]: { readonly [event: string]: string } }> = {
   connection: connectionTable as never,
+  jobs: jobTable as never,
   provisioning: enrollmentTable as never,
   shadow: shadowTable as never,
 };

@@ -23,6 +23,7 @@ import { type RevertSubject, revertCases, updateCases } from "../../../contract/
 import "../../../portable/cases/bytes.js";
 import "../../../portable/cases/duty-cycle.js";
 import "../../../portable/cases/errors.js";
+import "../../../portable/cases/jobs.js";
 import "../../../portable/cases/json.js";
 import "../../../portable/cases/machines.js";
 import "../../../portable/cases/mqtt.js";

@@ -51,7 +51,11 @@ export class StreamSource implements Source {
   readonly #stream: string;
   readonly #fileId: number;
   readonly #prefix: string;
-  readonly #token: string;
+  /** Begins the token of every request; how often it was silent ends it. */
+  readonly #name: string;
+  #silences = 0;
+  /** After a silence: one block was asked for again. */
+  #isProbing = false;
   /** Blocks that are asked for and have not come. */
   #asked: number[] = [];
   /** Requests since the last block. */
@@ -77,7 +81,7 @@ export class StreamSource implements Source {
     this.#stream = stream;
     this.#fileId = fileId;
     this.#prefix = streamTopic(thingName, stream, "");
-    this.#token = owner.newToken();
+    this.#name = owner.newToken();
     this.#error = this.#fault("no answer");
   }
 
@@ -108,39 +112,46 @@ export class StreamSource implements Source {
   }
 
   #onData(payload: Uint8Array): void {
-    const {
-      c: token,
-      f: fileId,
-      i: index,
-      l: length,
-      p: bytes,
-    } = readCbor(payload, dataShape, "stream");
-    const { staging, host } = this.#owner;
-    const at = index === undefined ? -1 : this.#asked.indexOf(index);
-    const isOurs = token === undefined || token === this.#token;
-    const isWhole = bytes !== undefined && (length === undefined || length === bytes.length);
-    if (
-      !isOurs ||
-      fileId !== this.#fileId ||
-      at < 0 ||
-      !isWhole ||
-      bytes.length !== staging.lengthOf(index!)
-    ) {
+    const answer = readCbor(payload, dataShape, "stream");
+    const { c: token, f: fileId, i: index = -1, l: length, p: bytes } = answer;
+    if (!this.#isOurs(token) || fileId !== this.#fileId) {
       this.#owner.onStray();
       return;
     }
-    this.#asked.splice(at, 1);
+    const at = this.#asked.indexOf(index);
+    // What was asked for before the silence has come, or never will.
+    const isAnswer = this.#isProbing && (token === undefined ? at === 0 : token === this.#token);
+    const isWhole = bytes !== undefined && (length === undefined || length === bytes.length);
+    const isWanted = at >= 0 && isWhole && bytes.length === this.#owner.staging.lengthOf(index);
+    if (isWanted) {
+      this.#asked.splice(at, 1);
+      this.#heard();
+      this.#owner.onBlock(index, bytes);
+    } else this.#owner.onStray();
+    if (!this.#isOn || !(isWanted || isAnswer)) return;
+    if (isAnswer) this.#asked = [];
+    if (this.#asked.length === 0) this.#isProbing = false;
+    if (!this.#isProbing && this.#asked.length <= limits.streamWindow / 2) this.#ask();
+    else this.#watch(this.#patienceMs);
+  }
+
+  #heard(): void {
     this.#tries = 0;
-    const now = host.clock.ticks();
+    this.#hasHeard = true;
+    const now = this.#owner.host.clock.ticks();
     // Blocks come fast again: a lost one is missed sooner.
     if (now - this.#heardAt < this.#patienceMs / 4)
       this.#patienceMs = Math.max(limits.streamSilenceMs, this.#patienceMs / 2);
     this.#heardAt = now;
-    this.#hasHeard = true;
-    this.#owner.onBlock(index!, bytes);
-    if (!this.#isOn) return;
-    if (this.#asked.length <= limits.streamWindow / 2) this.#ask();
-    else this.#watch(this.#patienceMs);
+  }
+
+  /** Whoever leaves the token out answers nobody else either: nobody has asked without. */
+  #isOurs(token: string | undefined): boolean {
+    return token === undefined || token.startsWith(`${this.#name}.`);
+  }
+
+  get #token(): string {
+    return `${this.#name}.${this.#silences}`;
   }
 
   #onRejected(payload: Uint8Array): void {
@@ -150,34 +161,31 @@ export class StreamSource implements Source {
       m: message = answer.message,
       c: token = answer.clientToken,
     } = answer;
-    const isOurs = token === undefined || token === this.#token;
-    if (code === undefined || !isOurs || this.#asked.length === 0) {
+    if (code === undefined || !this.#isOurs(token) || this.#asked.length === 0) {
       this.#owner.onStray();
       return;
     }
     const detail = message === undefined ? "" : ` (${quoted(message)})`;
     this.#error = this.#fault(quoted(code) + detail);
     if (finalCodes.includes(code)) this.#end("refused");
-    else {
-      const { host } = this.#owner;
-      this.#asked = [];
-      this.#watch(fullJitter(retry, this.#tries, chanceFrom(host)));
-    }
+    else this.#watch(fullJitter(retry, this.#tries, chanceFrom(this.#owner.host)));
   }
 
-  /** Asks for as many more as the window takes: bit 0 of the bitmap is the first of them. */
+  /** Asks for as many more as the window takes. */
   #ask(): void {
     const wanted = this.#wanted();
-    const first = wanted[0];
-    if (first === undefined) {
-      this.#watch(this.#patienceMs);
-      return;
-    }
+    if (wanted.length === 0) this.#watch(this.#patienceMs);
+    else if (this.#send(wanted)) this.#asked.push(...wanted);
+  }
+
+  /** @param wanted ascending; bit 0 of the bitmap is the first. @returns whether the request is on its way */
+  #send(wanted: readonly number[]): boolean {
     if (this.#tries >= limits.streamTries) {
       this.#end("lost");
-      return;
+      return false;
     }
     this.#tries++;
+    const first = wanted[0]!;
     const bitmap = new Uint8Array(((wanted.at(-1)! - first) >> 3) + 1);
     for (const index of wanted) bitmap[(index - first) >> 3]! |= 1 << ((index - first) & 7);
     const request = {
@@ -195,10 +203,10 @@ export class StreamSource implements Source {
     } catch (cause) {
       this.#error = this.#fault("no room for a request", cause);
       this.#watch(limits.streamBusyMs);
-      return;
+      return false;
     }
-    this.#asked.push(...wanted);
     this.#watch(this.#patienceMs);
+    return true;
   }
 
   /** Missing blocks that nobody has asked for: as many as the window takes, and one bitmap holds. */
@@ -224,14 +232,21 @@ export class StreamSource implements Source {
     this.#timer = host.timer.set(() => this.#owner.enter(() => this.#onDue()), delayMs);
   }
 
-  /** Nothing came: all that is missing is asked for again. */
+  /**
+   * Nothing came. What was asked for may be lost, or slow: one block is asked for again, and the answer to that tells. Asking for
+   * all of it again would double what a slow line has to carry.
+   */
   #onDue(): void {
     if (!this.#isOn) return;
-    // The request before was answered in part: what is missing of it may just be slow.
     if (this.#tries <= 1 && this.#hasHeard)
       this.#patienceMs = Math.min(limits.streamPatienceMs, this.#patienceMs * 2);
-    this.#asked = [];
-    this.#ask();
+    const [first] = this.#asked;
+    if (first === undefined) this.#ask();
+    else {
+      this.#silences++;
+      this.#isProbing = true;
+      this.#send([first]);
+    }
   }
 
   #end(why: SourceEnd["why"]): void {

@@ -42,6 +42,8 @@ export interface StreamReply {
   /** A message of any content. */
   data(message: unknown): void;
   raw(suffix: string, payload: Uint8Array): void;
+  /** Of another stream. */
+  other(suffix: string, message: unknown): void;
   rejected(message: unknown): void;
   readonly image: Uint8Array;
   /** Counts from 0. */
@@ -163,15 +165,18 @@ export class DownloadWorld {
     if (topic !== `${prefix}get/cbor`) throw new Error(`nobody listens to ${topic}`);
     const request = decode(payload) as StreamRequest;
     const number = this.requests.push(request) - 1;
-    const raw = (suffix: string, payload: Uint8Array) =>
+    const send = (topic: string, payload: Uint8Array) =>
       link.reply({
         cmd: "publish",
-        topic: prefix + suffix,
+        topic,
         payload: Buffer.from(payload),
         qos: 0,
         dup: false,
         retain: false,
       });
+    const raw = (suffix: string, payload: Uint8Array) => send(prefix + suffix, payload);
+    const other = (suffix: string, message: unknown) =>
+      send(`$aws/things/node-1/streams/fw-2/${suffix}`, encode(message));
     const { image } = this;
     const data = (message: unknown) => raw("data/cbor", encode(message));
     const block = (index: number) => {
@@ -179,7 +184,7 @@ export class DownloadWorld {
       data({ c: request.c, f: request.f, l: p.length, i: index, p });
     };
     const rejected = (message: unknown) => raw("rejected/cbor", encode(message));
-    this.stream(wantedOf(request), { block, data, raw, rejected, image, number }, request);
+    this.stream(wantedOf(request), { block, data, raw, other, rejected, image, number }, request);
   }
 
   readonly #accept: Accept = server => {

@@ -150,11 +150,11 @@ export class Staging {
   }
 
   /**
-   * A block that is there already is left as it is.
+   * Written, read back and noted. A block that is there already is left as it is.
    *
    * @param bytes as many as the block has
-   * @throws      AgentError "storage/write": whether it is there shows after the next `begin`; "agent/illegal-event" for a block
-   *              of another length
+   * @throws      AgentError "storage/write", "storage/damaged": whether it is there shows after the next `begin`;
+   *              "agent/illegal-event" for a block of another length
    */
   write(index: number, bytes: Uint8Array): void {
     const isBlock = Number.isInteger(index) && index >= 0 && index < this.blocks;
@@ -165,6 +165,7 @@ export class Staging {
     if (this.isDone(index)) return;
     this.#erase(index);
     this.#write(padded(bytes, this.#unit), index * blockBytes);
+    this.#compare(bytes, index * blockBytes);
     this.#bits[index >> 3]! |= 1 << (index & 7);
     this.#done++;
     this.#mark(index);
@@ -293,6 +294,19 @@ export class Staging {
       this.#flash.write(bytes, offset);
     } catch (cause) {
       throw fault("storage/write", `${bytes.length} bytes at ${offset} not written`, cause);
+    }
+  }
+
+  /** Worn flash takes what is written without a word: better told now than by the digest of all of it. */
+  #compare(bytes: Uint8Array, offset: number): void {
+    const chunk = new Uint8Array(256);
+    for (let at = 0; at < bytes.length; at += chunk.length) {
+      const length = Math.min(chunk.length, bytes.length - at);
+      this.#read(length < chunk.length ? chunk.subarray(0, length) : chunk, offset + at);
+      for (let i = 0; i < length; i++) {
+        if (chunk[i] !== bytes[at + i])
+          throw fault("storage/write", `byte ${offset + at + i} reads back otherwise`, undefined);
+      }
     }
   }
 

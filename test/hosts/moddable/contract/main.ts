@@ -31,6 +31,7 @@ import "../../../portable/cases/ota-decide.js";
 import "../../../portable/cases/ota-document.js";
 import "../../../portable/cases/ota-manifest.js";
 import "../../../portable/cases/ota-version.js";
+import "../../../portable/cases/ota-download.js";
 import "../../../portable/cases/outbox.js";
 import "../../../portable/cases/shadow.js";
 import "../../../portable/cases/telemetry.js";

@@ -1,5 +1,5 @@
-// The command line: the local cloud with one virtual sensor node, the tour, a bad network, or the examination.
-import { rmSync, writeFileSync } from "node:fs";
+// The command line: the local cloud with one virtual sensor node, the tour, a bad network, the examination, or a bootloader.
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { Command, InvalidArgumentError, Option } from "commander";
@@ -77,6 +77,10 @@ const program = new Command("skerry")
   .addOption(engineOption())
   .option("--no-device", "only the cloud, for a device of your own")
   .argument("[command]", "tour, advise, proxy, sign, or nothing to run the cloud and the device")
+  .argument(
+    "[command]",
+    "tour, advise, proxy, boot, pack, or nothing to run the cloud and the device",
+  )
   .action((command: string | undefined, options: RunOptions) => {
     if (command !== undefined) program.error(`error: unknown command '${command}'`);
     return run(options);
@@ -105,6 +109,27 @@ program
 
 program.addCommand(adviseCommand(toPort));
 program.addCommand(signCommand());
+
+program
+  .command("boot")
+  .description(
+    "a bootloader for firmware of Moddable's desktop simulator: slots, trial and the way back as on an ESP32",
+  )
+  .requiredOption("--home <folder>", "the simulator's home: slots, and whatever the device keeps")
+  .option("--image <file>", "what a new device starts with; made by 'pack'")
+  .argument("<command...>", "behind --: the simulator; the path of the firmware is put behind it")
+  .allowExcessArguments(false)
+  .action(runBoot);
+
+program
+  .command("pack")
+  .description("wrap firmware for the desktop simulator, mc.so, as an image for a slot")
+  .requiredOption("--product <name>", "product the image is for")
+  .requiredOption("--version <version>", "its version, such as 1.4.0")
+  .requiredOption("--out <file>", "the image to write")
+  .argument("<firmware>", "mc.so, as mcconfig has built it")
+  .allowExcessArguments(false)
+  .action(pack);
 
 async function run(options: RunOptions): Promise<void> {
   const { Cloud } = await import("./cloud/cloud.js");
@@ -193,6 +218,42 @@ async function runProxy({ to, listen }: { to: number; listen: number }): Promise
   await interrupted();
   lines.close();
   await proxy.close();
+}
+
+async function runBoot(
+  command: [string, ...string[]],
+  { home, image }: { home: string; image?: string },
+): Promise<void> {
+  const { runSlots } = await import("./bootloader.js");
+  const folder = resolve(home);
+  makeFolder(folder);
+  const abort = new AbortController();
+  interrupted().then(() => abort.abort());
+  await runSlots({
+    home: folder,
+    command,
+    signal: abort.signal,
+    ...(image === undefined ? {} : { image: readFileSync(image) }),
+    onEvent: event => {
+      const words =
+        event.type === "ended"
+          ? `ended: ${event.status}`
+          : `${event.slot} starts, version ${event.version}${event.isOnTrial ? ", on trial" : ""}`;
+      console.log(`bootloader: ${words}`);
+    },
+  });
+  // What listens for a signal would keep the process.
+  process.exit();
+}
+
+async function pack(
+  firmware: string,
+  { product, version, out }: { product: string; version: string; out: string },
+): Promise<void> {
+  const { packFirmware } = await import("./bootloader.js");
+  const image = packFirmware(firmware, product, version);
+  writeFileSync(out, image);
+  console.log(`${out}: ${image.length} bytes, ${product} ${version}`);
 }
 
 async function runTour(engine: Engine): Promise<void> {

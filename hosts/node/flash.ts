@@ -41,16 +41,25 @@ const labelPattern = /^[a-z0-9_-]{1,16}$/;
 const blank = 0xff;
 const mostBytes = 16 * 1024 * 1024;
 
+export interface FlashMedium {
+  /** Of every file's name; default ".bin". */
+  readonly suffix?: string;
+  readonly files?: FlashFiles;
+}
+
 /** @throws AgentError "agent/options" for a partition that cannot be */
 export function createFlash(
   directory: string,
   partitions: Partitions = defaultPartitions,
-  files: FlashFiles = nodeFiles,
+  { suffix = ".bin", files = nodeFiles }: FlashMedium = {},
 ): FlashProvider {
   const shapes = new Map(
     Object.entries(partitions).map(([label, options]) => [label, statusOf(label, options)]),
   );
-  const open = (label: string) => new FilePartition(files, directory, label, shapes.get(label)!);
+  const open = (label: string) => {
+    const name = `flash-${label}${suffix}`;
+    return new FilePartition(files, directory, name, label, shapes.get(label)!);
+  };
   return new BoundedFlash(open, [...shapes.keys()]);
 }
 
@@ -62,10 +71,16 @@ class FilePartition implements Partition {
   readonly #descriptor: number;
 
   /** @throws AgentError "storage/damaged" when what is there has another size: it is left as it is */
-  constructor(files: FlashFiles, directory: string, label: string, shape: FlashStatus) {
+  constructor(
+    files: FlashFiles,
+    directory: string,
+    name: string,
+    label: string,
+    shape: FlashStatus,
+  ) {
     this.#files = files;
     this.#shape = shape;
-    this.#path = join(directory, `flash-${label}.bin`);
+    this.#path = join(directory, name);
     this.#descriptor = this.#work("storage/write", "open", () =>
       this.#openOrMake(directory, shape),
     );

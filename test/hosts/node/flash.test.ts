@@ -130,7 +130,7 @@ test("a power cut at any call leaves what returned, and of the rest each byte ol
     let expected = new Uint8Array(512).fill(0xff);
     let next = expected;
     try {
-      const partition = createFlash(directory, small, files).open({ path });
+      const partition = createFlash(directory, small, { files }).open({ path });
       for (const { to, work } of steps) {
         next = new Uint8Array(512).fill(to);
         if (work === "write") partition.write(next, 512);
@@ -171,7 +171,7 @@ test("the outbox on a file keeps what it took, wherever the power goes", t => {
     const files = powerCutFlash(cutAt);
     const taken: number[] = [];
     try {
-      const outbox = new Outbox(createFlash(directory, small, files).open({ path }), {
+      const outbox = new Outbox(createFlash(directory, small, { files }).open({ path }), {
         generation,
       });
       for (let i = 0; i < 12; i++) {

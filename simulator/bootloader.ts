@@ -13,7 +13,7 @@ import type { Flash, FlashProvider } from "../src/host.js";
 export interface BootOptions {
   /** Home folder of the simulator: slots are in `.skerry`, what runs is copied to `running/mc.so`. */
   readonly home: string;
-  /** Put into the first slot when no slot holds an image. */
+  /** Put into the first slot of a new device. */
   readonly image?: Uint8Array;
   /** What is run with the path of the firmware as its last argument. */
   readonly command: readonly [string, ...string[]];
@@ -74,11 +74,12 @@ function slotsIn(home: string): FlashProvider {
   return createFlash(join(home, ".skerry"), shapes, { suffix: "" });
 }
 
-/** Only where nothing is: what has been updated since stays. */
+/** As in the factory: only where nothing has been selected yet, and the first slot holds nothing. */
 function install(flash: FlashProvider, image: Uint8Array): void {
-  const slots = ["ota_0", "ota_1"];
-  const isThere = (path: string) => withSlot(flash, path, slot => isWhole(slot, createCrypto()));
-  if (slots.some(isThere)) return;
+  const isNew = withSlot(flash, "otadata", records =>
+    new Uint8Array(records.read(records.status().size, 0)).every(byte => byte === 0xff),
+  );
+  if (!isNew || withSlot(flash, "ota_0", slot => isWhole(slot, createCrypto()))) return;
   withSlot(flash, "ota_0", slot => {
     const { blocks, size } = slot.status();
     if (image.length > size)

@@ -156,7 +156,9 @@ export class EmulatedSlots implements Update {
         if (!this.#canRun(other)) return record;
         return this.#withState(other, selected, slotState.aborted);
       default:
-        if (this.#canRun(selected)) return record;
+        // Not a trial that has failed: it has proved itself, and has been damaged since, or there never was an image.
+        if (this.#canRun(selected) || !this.#canRun(other)) return record;
+        return this.#withState(other, other, slotState.valid);
     }
     return this.#canRun(other) ? this.#withState(other, selected, slotState.invalid) : record;
   }

@@ -65,7 +65,9 @@ export const limits = Object.freeze({
   verdictCharacters: 80,
   /** A firmware image; smaller where the slot is. Refused before anything is read. */
   imageBytes: 16_777_216,
-  /** A signed manifest. Refused. */
+  /** A job document that offers an image; a text in it costs three times its length while it is read. Refused when longer. */
+  offerBytes: 12_288,
+  /** A signed manifest. Refused when longer. */
   manifestBytes: 4096,
   /** A signature: RSA with 4096 bits. Refused when longer. */
   signatureBytes: 512,

@@ -48,12 +48,14 @@ const maxProtocols = 8;
 const maxPath = 256;
 
 /**
- * @param document  JSON, UTF-8
+ * @param document  JSON, UTF-8; at most `limits.offerBytes`
  * @throws          AgentError "ota/document" when a member is missing, of another type or out of range, or when there is not exactly
  *                  one file; "ota/untrusted" when there is no signature; "ota/signature" when its algorithm is not taken
  * @see             README.md "Documents"
  */
 export function readOffer(document: Uint8Array): Offer {
+  if (document.length > limits.offerBytes)
+    fail(`document of ${document.length} bytes, at most ${limits.offerBytes} are taken`);
   return asDocument(() => {
     const read = present(readJson(document, documentShape, "document"), "document");
     const { afr_ota: plain, skerry: own } = read;

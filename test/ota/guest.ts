@@ -27,6 +27,7 @@ bridge.on("start", () => {
     vector = JSON.parse(text as string, revive) as UpdateVector;
     bridge.event("outcome", outcomeOf(vector, crypto));
   });
+  bridge.on("judge", () => bridge.event("outcome", outcomeOf(vector!, crypto)));
   bridge.on("documents", ([range]) => {
     bridge.event("outcome", outcomesOfDocuments(vector!, crypto, range as Range));
   });

@@ -183,7 +183,10 @@ check("ota document: what AWS does not write is refused, with what, where and wh
   for (const text of ["", "{", "null", '{"afr_ota":{}', '\ufeff{"afr_ota":{}}'])
     refused(bad, "document", () => readOffer(toUtf8(text)));
   refused(bad, "UTF-8", () => readOffer(Uint8Array.of(0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d)));
-  refused(bad, "nesting", () => readOffer(toUtf8(`{"a":${"[".repeat(20_000)}`)));
+  refused(bad, "nesting", () => readOffer(toUtf8(`{"a":${"[".repeat(5000)}`)));
+  const long = `{"a":"${"x".repeat(12_280)}"}`;
+  refused(bad, "document has neither", () => readOffer(toUtf8(long)));
+  refused(bad, "document of 12289 bytes", () => readOffer(toUtf8(`${long} `)));
   // What a link is worth is not told.
   refused(bad, '"http://host/fw"', withHttp({ update_data_url: "http://host/fw?secret" }));
 });

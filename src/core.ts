@@ -8,8 +8,9 @@ import { Link, type LinkIdentity, type LinkOwner, type LinkStatus } from "./conn
 import { WallTime } from "./connection/wall-time.js";
 import { AgentError } from "./errors.js";
 import type { Host, KeyValue, TimerHandle } from "./host.js";
+import type { JobsWiring } from "./jobs/desk.js";
 import type { JobHandler } from "./jobs/job.js";
-import { Jobs, type JobsWiring } from "./jobs/jobs.js";
+import { Jobs } from "./jobs/jobs.js";
 import { limits } from "./limits.js";
 import type { Will } from "./mqtt/packet.js";
 import { Session, type SessionHandlers } from "./mqtt/session.js";

@@ -1,6 +1,7 @@
 // Jobs that other parts of the agent do: the settings of the product, and another certificate.
+
+import type { AgentHandler } from "./jobs/desk.js";
 import type { Job } from "./jobs/job.js";
-import type { AgentHandler } from "./jobs/jobs.js";
 import type { Follower } from "./shadow/follower.js";
 import { readValues } from "./shadow/messages.js";
 import { type FlatValues, faultOf, faultOfSize, type Value } from "./shadow/schema.js";

@@ -7,21 +7,11 @@ import { Requests } from "../mqtt/requests.js";
 import type { AgentStatus } from "../status.js";
 import { fullJitter } from "../util/backoff.js";
 import { readPair, writePair } from "../util/sealed.js";
-import type { Wiring } from "../wiring.js";
+import { Desk, type JobsWiring, type Machine } from "./desk.js";
 import { boundedDetails } from "./details.js";
-import { planOf } from "./documents.js";
-import { FunctionHandler, reasonOf, reboot } from "./handlers.js";
-import { Held, type JobOwner } from "./held.js";
-import type { Job, JobFunction, JobGate, JobHandler, StatusDetails } from "./job.js";
+import type { JobFunction, JobGate, JobHandler } from "./job.js";
+import { decodeJournal, encodeJournal, type Journal } from "./journal.js";
 import {
-  decodeJournal,
-  type EndStatus,
-  encodeJournal,
-  type Journal,
-  type Outcome,
-} from "./journal.js";
-import {
-  type Execution,
   getRequest,
   parseGot,
   parseHint,
@@ -29,16 +19,8 @@ import {
   parseUpdated,
   updateRequest,
 } from "./messages.js";
-import {
-  type Details,
-  type JobEffect,
-  type JobEvent,
-  type JobsRecord,
-  startingFrom,
-  step,
-  type Verdict,
-} from "./queue.js";
-import { Steps } from "./steps.js";
+import { startingFrom, step } from "./queue.js";
+import type { JobEffect, JobEvent, JobsRecord } from "./record.js";
 
 /** What a product asks of the jobs of its device; before `start`. */
 export interface JobQueue {
@@ -56,59 +38,35 @@ export interface JobQueue {
   stepMinutes: number;
 }
 
-/** A handler of the agent's own. */
-export interface AgentHandler extends JobHandler {
-  onStatus?(job: Job, status: AgentStatus): void;
-}
-
-/** What jobs ask of the agent beyond what every part asks. */
-export interface JobsWiring extends Wiring {
-  /** Of an operation that other parts of the agent do. */
-  handlerOf(operation: string): JobHandler | undefined;
-  restart(): void;
-}
-
 const key = "job";
 /** How often what was asked for is tried again. */
 const backoff = Object.freeze({ baseMs: 2000, capMs: 300_000 });
-/** Of errors that say what is wrong with a document; the others may be over tomorrow. */
-const finalKinds: readonly string[] = Object.freeze(["protocol", "config", "refused", "integrity"]);
-
-export class Jobs implements JobQueue, JobOwner {
+export class Jobs implements JobQueue, Machine {
   readonly #wiring: JobsWiring;
-  readonly #handlers = new Map<string, JobHandler>();
-  #gates: readonly JobGate[] = [];
+  readonly #desk: Desk;
   #stepMinutes = 1440;
   #record: JobsRecord = startingFrom(undefined);
   readonly #requests: Requests;
   /** Of the last request. */
   #token: string | undefined;
-  /** The execution in hand, and who runs it. */
-  #job: Held | undefined;
-  #handler: AgentHandler | undefined;
-  /** Why there is no document. */
-  #documentFault: string | undefined;
-  /** Who waits for which report. */
-  #onReported: readonly { readonly details: Details; readonly callback: () => void }[] = [];
   #waiting: TimerHandle | undefined;
   #pace: TimerHandle | undefined;
   #renewal: TimerHandle | undefined;
-  #restart: TimerHandle | undefined;
 
   constructor(wiring: JobsWiring) {
     this.#wiring = wiring;
+    this.#desk = new Desk(wiring, this);
     this.#requests = new Requests(wiring.host.timer, wiring);
   }
 
   // -- what the product asks --
 
   on(operation: string, handler: JobHandler | JobFunction): void {
-    const own = typeof handler === "function" ? new FunctionHandler(handler) : handler;
-    this.#handlers.set(operation, own);
+    this.#desk.on(operation, handler);
   }
 
   gate(gate: JobGate): void {
-    this.#gates = [...this.#gates, gate];
+    this.#desk.gate(gate);
   }
 
   get stepMinutes(): number {
@@ -157,7 +115,7 @@ export class Jobs implements JobQueue, JobOwner {
   online(): void {
     if (this.#record.isOnline) return;
     this.event({ type: "subscribed" });
-    this.#handle((handler, job) => handler.online?.(job));
+    this.#desk.tell((handler, job) => handler.online?.(job));
   }
 
   lost(): void {
@@ -166,18 +124,18 @@ export class Jobs implements JobQueue, JobOwner {
     this.#requests.answered();
     this.#token = undefined;
     this.event({ type: "lost" });
-    this.#handle((handler, job) => handler.offline?.(job));
+    this.#desk.tell((handler, job) => handler.offline?.(job));
   }
 
   onStatus(status: AgentStatus): void {
-    this.#handle((handler, job) => handler.onStatus?.(job, status));
+    this.#desk.tell((handler, job) => handler.onStatus?.(job, status));
   }
 
   /** @returns false for a topic that is nothing of jobs */
   onMessage(topic: string, payload: Uint8Array): boolean {
     const { thingName = "" } = this.#wiring;
     if (topic.startsWith(streamsPrefix(thingName))) {
-      this.#handle((handler, job) => handler.onMessage?.(job, topic, payload));
+      this.#desk.tell((handler, job) => handler.onMessage?.(job, topic, payload));
       return true;
     }
     const suffix = this.#suffixOf(topic);
@@ -218,7 +176,7 @@ export class Jobs implements JobQueue, JobOwner {
     const { request } = this.#record;
     if (!this.#answered(clientToken)) return;
     if (request === "next") {
-      for (const handler of this.#handlers.values()) handler.onNext?.(execution);
+      this.#desk.next(execution);
       this.event({ type: "next", execution });
     } else if (execution) this.event({ type: "own", execution });
     else this.event({ type: "gone" });
@@ -307,7 +265,28 @@ export class Jobs implements JobQueue, JobOwner {
     }
   }
 
+  get record(): JobsRecord {
+    return this.#record;
+  }
+
+  keep(state: Uint8Array): void {
+    const journal = { ...this.#record.journal!, kept: state };
+    try {
+      writePair(this.#wiring.store, key, encodeJournal(journal));
+    } catch (cause) {
+      throw new AgentError("storage/write", "job: what is to be kept is not saved", { cause });
+    }
+    this.#record = step(this.#record, { type: "kept", state }).record;
+  }
+
+  /** Were it not saved, the attempts before would count as well. */
+  progressed(): void {
+    const { record } = step(this.#record, { type: "progressed" });
+    if (this.#save(record.journal)) this.#record = record;
+  }
+
   #perform(effect: JobEffect): void {
+    const desk = this.#desk;
     switch (effect.type) {
       case "get":
         return this.#get(effect.which, effect.hasDocument);
@@ -316,15 +295,17 @@ export class Jobs implements JobQueue, JobOwner {
       case "pace":
         return this.#paced();
       case "judge":
-        return this.#judge(effect.execution, effect.fault);
+        return this.event(desk.judge(effect.execution, effect.fault));
       case "known":
-        return this.#know(effect);
+        this.#timed(effect.execution.secondsLeft);
+        return desk.know(effect);
       case "run":
-        return this.#run();
+        return desk.run();
       case "cancel":
-        return this.#cancel();
+        this.#renewIn(0);
+        return desk.cancel();
       case "reported":
-        return this.#reported(effect.details);
+        return desk.reported(effect.details);
       case "defer":
         return this.#wait(effect.seconds * 1000);
       case "wait": {
@@ -332,12 +313,19 @@ export class Jobs implements JobQueue, JobOwner {
         return this.#wait(backoff.baseMs + fullJitter(backoff, effect.attempt, chance));
       }
       case "ended":
-        return this.#ended(effect.outcome);
+        this.#renewIn(0);
+        return desk.ended(effect.outcome);
       case "fault":
         return this.#fault(effect.error);
       case "restart":
         return this.#wiring.restart();
     }
+  }
+
+  /** The service's timer may be shorter than the one that was asked for. */
+  #timed(secondsLeft: number | undefined): void {
+    if (secondsLeft === undefined || this.#stepMinutes === 0) return;
+    this.#renewIn(Math.max(30_000, Math.min(this.#stepMinutes * 30_000, secondsLeft * 500)));
   }
 
   #get(which: "next" | "own", includeJobDocument: boolean): void {
@@ -363,8 +351,10 @@ export class Jobs implements JobQueue, JobOwner {
       clientToken: this.#newToken(),
     });
     if (isRunning) this.#renewIn(this.#stepMinutes * 30_000);
-    if (details && isRunning)
-      this.#emit({ state: "progress", jobId, details: Object.fromEntries(details) });
+    if (details && isRunning) {
+      const told = Object.fromEntries(details);
+      this.#wiring.emit({ type: "job", state: "progress", jobId, details: told });
+    }
     // The product may have stopped the agent when it was told.
     if (this.#record.request !== undefined) this.#send(`${jobId}/update`, payload);
   }
@@ -410,239 +400,7 @@ export class Jobs implements JobQueue, JobOwner {
     this.#renewal = timer.set(() => this.#wiring.enter(renew), delayMs);
   }
 
-  // -- the handlers --
-
-  #find(operation: string): JobHandler | undefined {
-    const own = this.#handlers.get(operation) ?? this.#wiring.handlerOf(operation);
-    return own ?? (operation === "reboot" ? reboot : undefined);
-  }
-
-  /** @throws AgentError for a document that asks for nothing, or for what nobody here does */
-  #take(execution: Execution, fault: string | undefined): void {
-    const { document } = execution;
-    this.#job = new Held(this, "", execution);
-    if (!document) throw new AgentError("job/document", fault ?? "job document: there is none");
-    const { operation, actions } = planOf(document);
-    const find = (name: string) => this.#find(name);
-    const handler = actions ? new Steps(actions, find) : find(operation);
-    this.#job = new Held(this, operation, execution);
-    this.#handler = handler;
-    if (!handler) throw new AgentError("job/document", `not honoured on this device: ${operation}`);
-  }
-
-  #judge(execution: Execution, fault: string | undefined): void {
-    this.event(this.#verdictOn(execution, fault));
-  }
-
-  #verdictOn(execution: Execution, fault: string | undefined): Verdict {
-    let reason: string | undefined;
-    try {
-      this.#take(execution, fault);
-    } catch (cause) {
-      if (!isFinal(cause)) throw cause;
-      reason = cause.message;
-    }
-    const { jobId } = execution;
-    const job = this.#job!;
-    this.#emit({ state: "queued", jobId, operation: job.operation });
-    reason ??= this.#faultOf(job);
-    if (reason !== undefined)
-      return { type: "reject", execution, details: boundedDetails({}, reason) };
-    const seconds = this.#closedFor(job, "start");
-    if (seconds === undefined) return { type: "start", execution };
-    this.#emit({ state: "deferred", jobId, about: "start", seconds });
-    return { type: "defer", execution, seconds };
-  }
-
-  #faultOf(job: Job): string | undefined {
-    try {
-      return this.#handler?.check?.(job);
-    } catch (cause) {
-      if (isFinal(cause)) return cause.message;
-      this.#fault(new AgentError("agent/fault", "job: check threw", { cause }));
-      return `check failed: ${reasonOf(cause)}`;
-    }
-  }
-
-  /** @returns seconds, 1 at least */
-  #closedFor(job: Job, about: "start" | "restart"): number | undefined {
-    let longest: number | undefined;
-    for (const gate of this.#gates) {
-      const seconds = this.#ask(gate, job, about);
-      if (seconds !== undefined) longest = Math.max(longest ?? 1, seconds);
-    }
-    return longest;
-  }
-
-  #ask(gate: JobGate, job: Job, about: "start" | "restart"): number | undefined {
-    try {
-      const seconds = gate(job, about);
-      if (seconds === undefined) return undefined;
-      if (seconds > 0) return Math.min(seconds, limits.jobGateMostMs / 1000);
-      throw new AgentError("agent/options", `job: a gate says ${seconds} seconds`);
-    } catch (cause) {
-      this.#fault(new AgentError("agent/fault", "job: a gate cannot be asked", { cause }));
-      return limits.jobGateMs / 1000;
-    }
-  }
-
-  /** After a restart it is not known yet who runs it: that is looked for when it runs. */
-  #know({ execution, isAsked, fault }: JobEffect & { readonly type: "known" }): void {
-    const { secondsLeft } = execution;
-    if (secondsLeft !== undefined && this.#stepMinutes > 0)
-      this.#renewIn(Math.max(30_000, Math.min(this.#stepMinutes * 30_000, secondsLeft * 500)));
-    const { state } = this.#record;
-    if (this.#job && state === "running" && execution.document === undefined) return;
-    if (this.#job) this.#job.execution = execution;
-    else this.#job = new Held(this, "", execution);
-    this.#documentFault = fault;
-    if (isAsked) this.#handle((handler, job) => handler.onDocument?.(job));
-  }
-
-  #run(): void {
-    const { execution } = this.#job!;
-    try {
-      if (!this.#handler) this.#take(execution, this.#documentFault);
-      const { attempts } = this.#record.journal!;
-      this.#emit({ state: "started", jobId: execution.jobId, attempt: attempts });
-    } catch (cause) {
-      if (!isFinal(cause)) throw cause;
-      return this.finish(this.#job!, "FAILED", cause.message);
-    }
-    this.#handle((handler, job) => handler.run(job));
-  }
-
-  /** What a handler throws ends its job. */
-  #handle(work: (handler: AgentHandler, job: Held) => void): void {
-    const job = this.#job;
-    const handler = this.#handler;
-    if (!job || !handler || this.#record.state !== "running") return;
-    try {
-      work(handler, job);
-    } catch (cause) {
-      this.finish(job, "FAILED", reasonOf(cause));
-    }
-  }
-
-  #cancel(): void {
-    const job = this.#job;
-    const handler = this.#handler;
-    this.#let();
-    if (!job) return;
-    this.#emit({ state: "ended", jobId: job.id, status: "CANCELED", reason: "" });
-    try {
-      handler?.cancel?.(job);
-    } catch (cause) {
-      this.#fault(new AgentError("agent/fault", "job: cancel threw", { cause }));
-    }
-  }
-
-  #ended({ status, details }: Outcome): void {
-    const { jobId } = this.#record.journal!;
-    this.#let();
-    this.#emit({ state: "ended", jobId, status, reason: details.get("reason") ?? "" });
-  }
-
-  /** The job is nobody's any more. */
-  #let(): void {
-    const { timer } = this.#wiring.host;
-    timer.clear(this.#renewal);
-    timer.clear(this.#restart);
-    this.#job = undefined;
-    this.#handler = undefined;
-    this.#onReported = [];
-  }
-
-  #reported(details: Details): void {
-    const waiting = this.#onReported.find(one => one.details === details);
-    if (waiting) this.#handle(() => waiting.callback());
-  }
-
-  // -- what a handler asks --
-
-  journalOf(job: Job): Journal | undefined {
-    const { state, journal } = this.#record;
-    return job === this.#job && state === "running" ? journal : undefined;
-  }
-
-  keep(job: Job, state: Uint8Array): void {
-    if (state.length > limits.jobKeptBytes)
-      throw new AgentError(
-        "agent/options",
-        `job: ${state.length} bytes are to be kept, at most ${limits.jobKeptBytes}`,
-      );
-    const journal = this.journalOf(job);
-    if (!journal) return;
-    const kept = state.slice();
-    try {
-      writePair(this.#wiring.store, key, encodeJournal({ ...journal, kept }));
-    } catch (cause) {
-      throw new AgentError("storage/write", "job: what is to be kept is not saved", { cause });
-    }
-    this.#record = step(this.#record, { type: "kept", state: kept }).record;
-  }
-
-  progressed(job: Job): void {
-    const journal = this.journalOf(job);
-    if (!journal || (journal.attempts === 1 && !journal.restarts)) return;
-    const { record } = step(this.#record, { type: "progressed" });
-    // Were it not, the attempts before would count as well.
-    if (this.#save(record.journal)) this.#record = record;
-  }
-
-  report(job: Job, details: StatusDetails, onReported: (() => void) | undefined): void {
-    if (!this.journalOf(job)) return;
-    const bounded = boundedDetails(details);
-    // Beside it that of the report which is on its way: the others are never made.
-    const rest = this.#onReported.filter(one => one.details === this.#record.telling);
-    this.#onReported = onReported ? [...rest, { details: bounded, callback: onReported }] : rest;
-    this.#wiring.enter(() => this.event({ type: "report", details: bounded }));
-  }
-
-  finish(job: Job, status: EndStatus, reason: string | undefined, details?: StatusDetails): void {
-    if (!this.journalOf(job)) return;
-    const outcome = { status, details: boundedDetails(details, reason) };
-    this.#wiring.enter(() => this.event({ type: "finished", outcome }));
-  }
-
-  restart(job: Job, prepare: (() => void) | undefined): void {
-    const { timer } = this.#wiring.host;
-    if (!this.journalOf(job)) return;
-    timer.clear(this.#restart);
-    const seconds = this.#closedFor(job, "restart");
-    if (seconds === undefined) return this.#wiring.enter(() => this.#leave(job, prepare));
-    this.#emit({ state: "deferred", jobId: job.id, about: "restart", seconds });
-    this.#restart = timer.set(() => this.restart(job, prepare), seconds * 1000);
-  }
-
-  #leave(job: Job, prepare: (() => void) | undefined): void {
-    try {
-      prepare?.();
-    } catch (cause) {
-      return this.finish(job, "FAILED", reasonOf(cause));
-    }
-    if (this.journalOf(job)) this.event({ type: "restart" });
-  }
-
-  refresh(job: Job): void {
-    if (this.journalOf(job)) this.#wiring.enter(() => this.event({ type: "refresh" }));
-  }
-
-  #emit(status: JobStatus): void {
-    this.#wiring.emit({ type: "job", ...status });
-  }
-
   #fault(error: AgentError): void {
     this.#wiring.emit({ type: "fault", error });
   }
-}
-
-type JobStatus = AgentStatus extends infer S
-  ? S extends { readonly type: "job" }
-    ? Omit<S, "type">
-    : never
-  : never;
-
-function isFinal(cause: unknown): cause is AgentError {
-  return cause instanceof AgentError && finalKinds.includes(cause.kind);
 }

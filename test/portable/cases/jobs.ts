@@ -9,13 +9,8 @@ import {
   parseUpdated,
   updateRequest,
 } from "../../../src/jobs/messages.js";
-import {
-  type JobEffect,
-  type JobEvent,
-  type JobsRecord,
-  startingFrom,
-  step,
-} from "../../../src/jobs/queue.js";
+import { startingFrom, step } from "../../../src/jobs/queue.js";
+import type { JobEffect, JobEvent, JobsRecord } from "../../../src/jobs/record.js";
 import { inWindow } from "../../../src/jobs/window.js";
 import { fromUtf8, toUtf8 } from "../../../src/util/bytes.js";
 import { check, equal, refuses } from "../harness.js";

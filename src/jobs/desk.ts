@@ -1,0 +1,290 @@
+// The handlers of the jobs, and the job that one of them holds: what they are asked, what they ask, what they throw.
+import { AgentError } from "../errors.js";
+import type { TimerHandle } from "../host.js";
+import { limits } from "../limits.js";
+import type { AgentStatus } from "../status.js";
+import type { Wiring } from "../wiring.js";
+import { boundedDetails } from "./details.js";
+import { planOf } from "./documents.js";
+import { FunctionHandler, reasonOf, reboot } from "./handlers.js";
+import { Held, type JobOwner } from "./held.js";
+import type { Job, JobFunction, JobGate, JobHandler, StatusDetails } from "./job.js";
+import type { EndStatus, Journal, Outcome } from "./journal.js";
+import type { Execution } from "./messages.js";
+import type { Details, JobEffect, JobEvent, JobsRecord, Verdict } from "./record.js";
+import { Steps } from "./steps.js";
+
+/** A handler of the agent's own. */
+export interface AgentHandler extends JobHandler {
+  onStatus?(job: Job, status: AgentStatus): void;
+}
+
+/** What jobs ask of the agent beyond what every part asks. */
+export interface JobsWiring extends Wiring {
+  /** Of an operation that other parts of the agent do. */
+  handlerOf(operation: string): JobHandler | undefined;
+  restart(): void;
+}
+
+/** Where the state of the job in hand is. */
+export interface Machine {
+  readonly record: JobsRecord;
+  event(event: JobEvent): void;
+  /** @throws AgentError "storage/write" */
+  keep(state: Uint8Array): void;
+  progressed(): void;
+}
+
+/** Of errors that say what is wrong with a document; the others may be over tomorrow. */
+const finalKinds: readonly string[] = Object.freeze(["protocol", "config", "refused", "integrity"]);
+
+export class Desk implements JobOwner {
+  readonly #wiring: JobsWiring;
+  readonly #machine: Machine;
+  readonly #handlers = new Map<string, JobHandler>();
+  #gates: readonly JobGate[] = [];
+  /** The execution in hand, and who runs it. */
+  #job: Held | undefined;
+  #handler: AgentHandler | undefined;
+  /** Why there is no document. */
+  #documentFault: string | undefined;
+  /** Who waits for which report. */
+  #onReported: readonly { readonly details: Details; readonly callback: () => void }[] = [];
+  #restart: TimerHandle | undefined;
+
+  constructor(wiring: JobsWiring, machine: Machine) {
+    this.#wiring = wiring;
+    this.#machine = machine;
+  }
+
+  on(operation: string, handler: JobHandler | JobFunction): void {
+    const own = typeof handler === "function" ? new FunctionHandler(handler) : handler;
+    this.#handlers.set(operation, own);
+  }
+
+  gate(gate: JobGate): void {
+    this.#gates = [...this.#gates, gate];
+  }
+
+  #find(operation: string): JobHandler | undefined {
+    const own = this.#handlers.get(operation) ?? this.#wiring.handlerOf(operation);
+    return own ?? (operation === "reboot" ? reboot : undefined);
+  }
+
+  /** @throws AgentError for a document that asks for nothing, or for what nobody here does */
+  #take(execution: Execution, fault: string | undefined): void {
+    const { document } = execution;
+    this.#job = new Held(this, "", execution);
+    if (!document) throw new AgentError("job/document", fault ?? "job document: there is none");
+    const { operation, actions } = planOf(document);
+    const find = (name: string) => this.#find(name);
+    const handler = actions ? new Steps(actions, find) : find(operation);
+    this.#job = new Held(this, operation, execution);
+    this.#handler = handler;
+    if (!handler) throw new AgentError("job/document", `not honoured on this device: ${operation}`);
+  }
+
+  judge(execution: Execution, fault: string | undefined): Verdict {
+    let reason: string | undefined;
+    try {
+      this.#take(execution, fault);
+    } catch (cause) {
+      if (!isFinal(cause)) throw cause;
+      reason = cause.message;
+    }
+    const { jobId } = execution;
+    const job = this.#job!;
+    this.#emit({ state: "queued", jobId, operation: job.operation });
+    reason ??= this.#faultOf(job);
+    if (reason !== undefined)
+      return { type: "reject", execution, details: boundedDetails({}, reason) };
+    const seconds = this.#closedFor(job, "start");
+    if (seconds === undefined) return { type: "start", execution };
+    this.#emit({ state: "deferred", jobId, about: "start", seconds });
+    return { type: "defer", execution, seconds };
+  }
+
+  #faultOf(job: Job): string | undefined {
+    try {
+      return this.#handler?.check?.(job);
+    } catch (cause) {
+      if (isFinal(cause)) return cause.message;
+      this.#fault(new AgentError("agent/fault", "job: check threw", { cause }));
+      return `check failed: ${reasonOf(cause)}`;
+    }
+  }
+
+  /** @returns seconds, 1 at least */
+  #closedFor(job: Job, about: "start" | "restart"): number | undefined {
+    let longest: number | undefined;
+    for (const gate of this.#gates) {
+      const seconds = this.#ask(gate, job, about);
+      if (seconds !== undefined) longest = Math.max(longest ?? 1, seconds);
+    }
+    return longest;
+  }
+
+  #ask(gate: JobGate, job: Job, about: "start" | "restart"): number | undefined {
+    try {
+      const seconds = gate(job, about);
+      if (seconds === undefined) return undefined;
+      if (seconds > 0) return Math.min(seconds, limits.jobGateMostMs / 1000);
+      throw new AgentError("agent/options", `job: a gate says ${seconds} seconds`);
+    } catch (cause) {
+      this.#fault(new AgentError("agent/fault", "job: a gate cannot be asked", { cause }));
+      return limits.jobGateMs / 1000;
+    }
+  }
+
+  /** After a restart it is not known yet who runs it: that is looked for when it runs. */
+  know({ execution, isAsked, fault }: JobEffect & { readonly type: "known" }): void {
+    const { state } = this.#machine.record;
+    if (this.#job && state === "running" && execution.document === undefined) return;
+    if (this.#job) this.#job.execution = execution;
+    else this.#job = new Held(this, "", execution);
+    this.#documentFault = fault;
+    if (isAsked) this.tell((handler, job) => handler.onDocument?.(job));
+  }
+
+  run(): void {
+    const { execution } = this.#job!;
+    try {
+      if (!this.#handler) this.#take(execution, this.#documentFault);
+      const { attempts } = this.#machine.record.journal!;
+      this.#emit({ state: "started", jobId: execution.jobId, attempt: attempts });
+    } catch (cause) {
+      if (!isFinal(cause)) throw cause;
+      return this.finish(this.#job!, "FAILED", cause.message);
+    }
+    this.tell((handler, job) => handler.run(job));
+  }
+
+  /** What a handler throws ends its job. */
+  tell(work: (handler: AgentHandler, job: Held) => void): void {
+    const job = this.#job;
+    const handler = this.#handler;
+    if (!job || !handler || this.#machine.record.state !== "running") return;
+    try {
+      work(handler, job);
+    } catch (cause) {
+      this.finish(job, "FAILED", reasonOf(cause));
+    }
+  }
+
+  cancel(): void {
+    const job = this.#job;
+    const handler = this.#handler;
+    this.#let();
+    if (!job) return;
+    this.#emit({ state: "ended", jobId: job.id, status: "CANCELED", reason: "" });
+    try {
+      handler?.cancel?.(job);
+    } catch (cause) {
+      this.#fault(new AgentError("agent/fault", "job: cancel threw", { cause }));
+    }
+  }
+
+  ended({ status, details }: Outcome): void {
+    const { jobId } = this.#machine.record.journal!;
+    this.#let();
+    this.#emit({ state: "ended", jobId, status, reason: details.get("reason") ?? "" });
+  }
+
+  /** The job is nobody's any more. */
+  #let(): void {
+    this.#wiring.host.timer.clear(this.#restart);
+    this.#job = undefined;
+    this.#handler = undefined;
+    this.#onReported = [];
+  }
+
+  reported(details: Details): void {
+    const waiting = this.#onReported.find(one => one.details === details);
+    if (waiting) this.tell(() => waiting.callback());
+  }
+
+  // -- what a handler asks --
+
+  journalOf(job: Job): Journal | undefined {
+    const { state, journal } = this.#machine.record;
+    return job === this.#job && state === "running" ? journal : undefined;
+  }
+
+  keep(job: Job, state: Uint8Array): void {
+    if (state.length > limits.jobKeptBytes)
+      throw new AgentError(
+        "agent/options",
+        `job: ${state.length} bytes are to be kept, at most ${limits.jobKeptBytes}`,
+      );
+    const journal = this.journalOf(job);
+    if (!journal) return;
+    this.#machine.keep(state.slice());
+  }
+
+  progressed(job: Job): void {
+    const journal = this.journalOf(job);
+    if (!journal || (journal.attempts === 1 && !journal.restarts)) return;
+    this.#machine.progressed();
+  }
+
+  report(job: Job, details: StatusDetails, onReported: (() => void) | undefined): void {
+    if (!this.journalOf(job)) return;
+    const bounded = boundedDetails(details);
+    // Beside it that of the report which is on its way: the others are never made.
+    const rest = this.#onReported.filter(one => one.details === this.#machine.record.telling);
+    this.#onReported = onReported ? [...rest, { details: bounded, callback: onReported }] : rest;
+    this.#wiring.enter(() => this.#machine.event({ type: "report", details: bounded }));
+  }
+
+  finish(job: Job, status: EndStatus, reason: string | undefined, details?: StatusDetails): void {
+    if (!this.journalOf(job)) return;
+    const outcome = { status, details: boundedDetails(details, reason) };
+    this.#wiring.enter(() => this.#machine.event({ type: "finished", outcome }));
+  }
+
+  restart(job: Job, prepare: (() => void) | undefined): void {
+    const { timer } = this.#wiring.host;
+    if (!this.journalOf(job)) return;
+    timer.clear(this.#restart);
+    const seconds = this.#closedFor(job, "restart");
+    if (seconds === undefined) return this.#wiring.enter(() => this.#leave(job, prepare));
+    this.#emit({ state: "deferred", jobId: job.id, about: "restart", seconds });
+    this.#restart = timer.set(() => this.restart(job, prepare), seconds * 1000);
+  }
+
+  #leave(job: Job, prepare: (() => void) | undefined): void {
+    try {
+      prepare?.();
+    } catch (cause) {
+      return this.finish(job, "FAILED", reasonOf(cause));
+    }
+    if (this.journalOf(job)) this.#machine.event({ type: "restart" });
+  }
+
+  /** All handlers hear what comes next, whatever runs. */
+  next(execution: Execution | undefined): void {
+    for (const handler of this.#handlers.values()) handler.onNext?.(execution);
+  }
+
+  refresh(job: Job): void {
+    if (this.journalOf(job)) this.#wiring.enter(() => this.#machine.event({ type: "refresh" }));
+  }
+
+  #emit(status: JobStatus): void {
+    this.#wiring.emit({ type: "job", ...status });
+  }
+
+  #fault(error: AgentError): void {
+    this.#wiring.emit({ type: "fault", error });
+  }
+}
+
+type JobStatus = AgentStatus extends infer S
+  ? S extends { readonly type: "job" }
+    ? Omit<S, "type">
+    : never
+  : never;
+
+function isFinal(cause: unknown): cause is AgentError {
+  return cause instanceof AgentError && finalKinds.includes(cause.kind);
+}

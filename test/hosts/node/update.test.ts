@@ -4,8 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import anyTest, { type TestFn } from "ava";
 import { makeImage } from "../../../hosts/emulation/image.js";
+import { EmulatedSlots } from "../../../hosts/emulation/slots.js";
+import { createCrypto } from "../../../hosts/node/crypto.js";
+import { createFlash, type FlashFiles } from "../../../hosts/node/flash.js";
 import { createHost, type NodeHostOptions } from "../../../hosts/node/host.js";
 import { updateContract } from "../../contract/update.js";
+import { powerCutFlash } from "./power-cut-flash.js";
 
 const test = anyTest as TestFn;
 const newDirectory = () => mkdtempSync(join(tmpdir(), "skerry-update-"));
@@ -54,4 +58,52 @@ test("the slots' own partitions are not a product's, and are not opened by their
     t.throws(() => flash!.open({ path: label }), { code: "storage/write" });
   }
   t.throws(() => createHost({ directory: ".", id: "a", slotBlocks: 0 }), { code: "agent/options" });
+});
+
+const slot = { blocks: 2, blockLength: 512 };
+const shapes = { ota_0: slot, ota_1: slot, otadata: { blocks: 2, blockLength: 512 } };
+const restart = () => undefined;
+
+function startOn(directory: string, files?: FlashFiles): EmulatedSlots {
+  const flash = createFlash(directory, shapes, files && { files });
+  return new EmulatedSlots({ flash, crypto: createCrypto(), restart, isProgramElsewhere: true });
+}
+
+test("wherever the power goes, what has returned is there at the next start", t => {
+  const parts = { product: "kettle", version: "2.0.0", payload: new Uint8Array(300) };
+  const image = makeImage(createCrypto(), parts);
+  let cuts = 0;
+  for (let cutAt = 0, isCut = true; isCut; cutAt++) {
+    const directory = newDirectory();
+    const files = powerCutFlash(cutAt);
+    const steps: string[] = [];
+    const step = (name: string, work: () => void) => {
+      work();
+      steps.push(name);
+    };
+    try {
+      const slots = startOn(directory, files);
+      const flash = slots.provider().open({ path: "nextota" });
+      step("staged", () => flash.write(image, 0));
+      flash.close();
+      step("completed", () => slots.complete());
+      const trial = startOn(directory, files);
+      step("started", () => void trial.boot());
+      step("confirmed", () => trial.confirm());
+    } catch (error) {
+      t.is((error as { code?: string }).code?.startsWith("storage/"), true, String(error));
+    }
+    isCut = files.isCut();
+    if (isCut) cuts++;
+    const where = `cut at ${cutAt}, after ${steps.join()}`;
+    const found = startOn(directory);
+    if (!steps.includes("staged")) t.is(found.running, "ota_0", where);
+    if (steps.at(-1) === "completed") t.true(found.isOnTrial || found.hasReverted, where);
+    // The power goes while the confirmation is on its way: it is there, or the trial is over.
+    if (steps.at(-1) === "started") t.true(found.running === "ota_1" || found.hasReverted, where);
+    if (steps.includes("confirmed")) t.is(found.running, "ota_1", where);
+    const { running, isOnTrial } = found;
+    t.is(startOn(directory).running, isOnTrial ? "ota_0" : running, where);
+  }
+  t.true(cuts > 50, `${cuts} cuts`);
 });

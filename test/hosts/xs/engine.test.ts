@@ -289,7 +289,7 @@ withXS(
   "a guest has the partitions that its owner has, and no flash where there is none",
   async t => {
     const manual = manualHost();
-    const value = { code: "storage/write", message: 'flash: there is no partition "nowhere"' };
+    const value = { code: "storage/write", message: 'flash: there is no partition "nowhere" here' };
     t.deepEqual(await (await probe(t, manual)).after("flash"), [
       { type: "event", name: "flash", value },
     ]);

@@ -510,6 +510,7 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
     this.#sender.offline();
     this.#shadows?.lost();
     this.jobs?.lost();
+    this.updater?.lost();
   }
 
   /** What may fail without keeping the device from its link. */

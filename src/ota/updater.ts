@@ -1,7 +1,7 @@
 // Performs what an update decides: fetches into the slot that does not run, judges what is in it, switches, and on the other side
 // confirms or goes back. A job handler for the operation "firmware".
 import { AgentError } from "../errors.js";
-import type { Host, Update } from "../host.js";
+import type { Host, ImageDescription, Update } from "../host.js";
 import type { Job, JobHandler } from "../jobs/job.js";
 import type { Session } from "../mqtt/session.js";
 import { anchorsOf } from "../trust/credentials.js";
@@ -27,6 +27,17 @@ import {
   type UpdateEvent,
   type UpdateRecord,
 } from "./update.js";
+
+/** What an image says of itself has to be what was signed, or it would not pass its trial. */
+function misdescribed({ product, version }: ImageDescription, manifest: Manifest) {
+  const isOther =
+    (version ?? manifest.version) !== manifest.version ||
+    (product ?? manifest.product) !== manifest.product;
+  if (!isOther) return undefined;
+  const says = `image says ${product ?? "no product"} ${version ?? ""}`;
+  const signed = `its manifest ${manifest.product} ${manifest.version}`;
+  return new AgentError("ota/image", `${says}, ${signed}`);
+}
 
 /** What is judged of a document before anything is fetched. */
 interface Judged {
@@ -127,8 +138,12 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
   }
 
   offline(): void {
-    this.#isAnswered = false;
     this.#download?.offline();
+  }
+
+  /** The link is gone, whether a job runs or not. */
+  lost(): void {
+    this.#isAnswered = false;
   }
 
   onNext(next: JobKey | undefined): void {
@@ -352,8 +367,10 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
           : "the image is not the one that was signed",
       );
     }
-    const described = this.#update.describe();
-    const wrong = manifest ? undefined : judgeDescription(described ?? {}, this.#device);
+    const described = this.#update.describe() ?? {};
+    const wrong = manifest
+      ? misdescribed(described, manifest)
+      : judgeDescription(described, this.#device);
     if (wrong) throw wrong;
     this.#event({ type: "verified" });
   }

@@ -99,7 +99,9 @@ export class Desk implements JobOwner {
     if (reason !== undefined)
       return { type: "reject", execution, details: boundedDetails({}, reason) };
     const seconds = this.#closedFor(job, "start");
-    if (seconds === undefined) return { type: "start", execution };
+    if (seconds === undefined) return { type: "start", execution, operation: job.operation };
+    // Its document may be long, and will be read again.
+    this.#let();
     this.#emit({ state: "deferred", jobId, about: "start", seconds });
     return { type: "defer", execution, seconds };
   }
@@ -139,7 +141,8 @@ export class Desk implements JobOwner {
   /** After a restart it is not known yet who runs it: that is looked for when it runs. */
   know({ execution, isAsked, fault }: JobEffect & { readonly type: "known" }): void {
     const { state } = this.#machine.record;
-    if (this.#job && state === "running" && execution.document === undefined) return;
+    const isNeeded = state === "starting" || state === "running";
+    if (!isNeeded || (this.#handler && execution.document === undefined)) return;
     if (this.#job) this.#job.execution = execution;
     else this.#job = new Held(this, "", execution);
     this.#documentFault = fault;
@@ -171,14 +174,18 @@ export class Desk implements JobOwner {
     }
   }
 
-  cancel(): void {
-    const job = this.#job;
-    const handler = this.#handler;
+  /** After a restart the document is not known any more, and the handler is found by the operation alone. */
+  cancel(journal: Journal, hasRun: boolean): void {
+    const { jobId, executionNumber, operation = "" } = journal;
+    const known = { jobId, executionNumber, status: "", version: 0, statusDetails: new Map() };
+    const over = { ...known, secondsLeft: undefined, document: undefined };
+    const job = this.#job ?? new Held(this, operation, over);
+    const handler = this.#handler ?? this.#find(operation);
     this.#let();
-    if (!job) return;
-    this.#emit({ state: "ended", jobId: job.id, status: "CANCELED", reason: "" });
+    job.last = journal;
+    this.#emit({ state: "ended", jobId, status: "CANCELED", reason: "" });
     try {
-      handler?.cancel?.(job);
+      if (hasRun) handler?.cancel?.(job);
     } catch (cause) {
       this.#fault(new AgentError("agent/fault", "job: cancel threw", { cause }));
     }

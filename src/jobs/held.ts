@@ -21,6 +21,8 @@ const nothing = new Uint8Array(0);
 export class Held implements Job {
   readonly operation: string;
   execution: Execution;
+  /** What was known of it when it was over, for whoever is told. */
+  last: Journal | undefined;
   /** A restart was asked for: what runs on does so by accident. */
   #isLeaving = false;
   readonly #owner: JobOwner;
@@ -39,12 +41,16 @@ export class Held implements Job {
     return this.execution.executionNumber;
   }
 
+  get #journal(): Journal | undefined {
+    return this.#owner.journalOf(this) ?? this.last;
+  }
+
   get attempt(): number {
-    return this.#owner.journalOf(this)?.attempts ?? 1;
+    return this.#journal?.attempts ?? 1;
   }
 
   get isRestarted(): boolean {
-    return this.#owner.journalOf(this)?.isRestarted ?? false;
+    return this.#journal?.isRestarted ?? false;
   }
 
   get document(): Uint8Array {
@@ -64,7 +70,7 @@ export class Held implements Job {
   }
 
   get kept(): Uint8Array | undefined {
-    return this.#owner.journalOf(this)?.kept;
+    return this.#journal?.kept;
   }
 
   keep(state: Uint8Array): void {

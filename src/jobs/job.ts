@@ -62,7 +62,10 @@ export interface JobHandler {
   check?(job: Job): string | undefined;
   /** Begins, or goes on after a restart. What it throws ends the job FAILED. */
   run(job: Job): void;
-  /** The execution was cancelled, removed, or has timed out: stop at once. Nothing that `job` is asked for has an effect any more. */
+  /**
+   * The execution was cancelled, removed, or has timed out: stop at once. Nothing that `job` is asked for has an effect any more.
+   * Also when that was found out after a restart, before `run` was called again: then there is no document.
+   */
   cancel?(job: Job): void;
   /** After `refresh`: `job.document` is new. */
   onDocument?(job: Job): void;

@@ -303,7 +303,7 @@ export class Jobs implements JobQueue, Machine {
         return desk.run();
       case "cancel":
         this.#renewIn(0);
-        return desk.cancel();
+        return desk.cancel(effect.journal, effect.hasRun);
       case "reported":
         return desk.reported(effect.details);
       case "defer":

@@ -14,6 +14,8 @@ export interface Outcome {
 export interface Journal {
   readonly jobId: string;
   readonly executionNumber: number;
+  /** Whose handler to tell when the execution is over and its document cannot be had any more. */
+  readonly operation?: string | undefined;
   /** Starts of the handler, this one included, since it has last progressed. */
   readonly attempts: number;
   /** Restarts that it asked for, since it has last progressed. */
@@ -30,6 +32,7 @@ export interface Journal {
 const shape = deepFreeze({
   job: "string",
   number: "integer",
+  operation: "string",
   attempts: "integer",
   restarts: "integer",
   restarting: "boolean",
@@ -48,6 +51,7 @@ export function encodeJournal(journal: Journal | undefined): Uint8Array {
     writeJson({
       job: journal.jobId,
       number: journal.executionNumber,
+      operation: journal.operation,
       attempts: journal.attempts,
       restarts: journal.restarts,
       restarting: journal.isRestarting,
@@ -70,6 +74,7 @@ export function decodeJournal(bytes: Uint8Array): Journal | undefined {
   return lean({
     jobId: job,
     executionNumber: number,
+    operation: stored.operation,
     attempts,
     restarts: stored.restarts,
     isRestarting: stored.restarting,

@@ -224,8 +224,9 @@ function onGone(before: JobsRecord, state: JobState): Result {
     isLooking: true,
   };
   const { record, effects } = ask(over);
-  return state === "running"
-    ? { record, effects: [...effects, { type: "cancel" }] }
+  const hasRun = state === "running" || !before.isFresh;
+  return journal && (state === "running" || state === "starting")
+    ? { record, effects: [...effects, { type: "cancel", journal, hasRun }] }
     : { record, effects };
 }
 
@@ -252,7 +253,8 @@ function onJudged(record: JobsRecord, verdict: Verdict): Result {
   }
   const journal = { jobId, executionNumber, attempts: 1 };
   const taken = { ...record, ...nothing, version, failures: 0, journal };
-  if (verdict.type === "start") return ask({ ...taken, isFresh: true });
+  if (verdict.type === "start")
+    return ask(withJournal({ ...taken, isFresh: true }, { operation: verdict.operation }));
   // The service may refuse REJECTED for what is in progress.
   const end = status === "QUEUED" ? "REJECTED" : "FAILED";
   return finish(taken, { status: end, details: verdict.details });

@@ -50,7 +50,7 @@ export interface JobsRecord {
 
 /** Of handler and gates on an execution. */
 export type Verdict =
-  | { readonly type: "start"; readonly execution: Execution }
+  | { readonly type: "start"; readonly execution: Execution; readonly operation: string }
   | { readonly type: "defer"; readonly execution: Execution; readonly seconds: number }
   | { readonly type: "reject"; readonly execution: Execution; readonly details: Details };
 
@@ -114,7 +114,9 @@ export type JobEffect =
       readonly fault: string | undefined;
     }
   /** The handler is to be called. The last. */
-  | { readonly type: "run" | "cancel" }
+  | { readonly type: "run" }
+  /** The execution is over, and `journal` is what was known of it; `hasRun`: its handler was called. The last. */
+  | { readonly type: "cancel"; readonly journal: Journal; readonly hasRun: boolean }
   | { readonly type: "reported"; readonly details: Details }
   /** The queue is to be looked at again after these. */
   | { readonly type: "defer"; readonly seconds: number }

@@ -61,6 +61,38 @@ test("a cancelled job stops at once, and the next one begins", async t => {
   isWell(t, all);
 });
 
+test("cancelled while the machine restarts: the handler is told, with what it kept", async t => {
+  const cancelled: (string | undefined)[] = [];
+  const all = device({
+    run: job => {
+      job.keep(Buffer.from("half"));
+      job.restart();
+    },
+    cancel: job => void cancelled.push(`${job.id} ${job.operation} ${Buffer.from(job.kept!)}`),
+  });
+  const { world, service, machine } = all;
+  service.create("a", work);
+  await world.clock.runUntil(() => machine.restarts === 1, 60_000);
+  service.cancel("a", true);
+  await world.run(60_000);
+  t.deepEqual(cancelled, ["a work half"]);
+  t.is(world.story.at(-1), "ended a CANCELED");
+  t.is(machine.restarts, 1);
+});
+
+test("cancelled before the service has heard that it is started: told, and its handler is not", async t => {
+  const all = device({ run: () => t.fail(), cancel: () => t.fail() });
+  const { world, service } = all;
+  const execution = service.create("a", work);
+  first(all, isStatus("IN_PROGRESS"), request => {
+    execution.status = "CANCELED";
+    return service.respond(request);
+  });
+  await world.run(60_000);
+  t.is(world.story.at(-1), "ended a CANCELED");
+  isWell(t, all);
+});
+
 test("J03: two queued, the first is cancelled before the device has seen it", async t => {
   const all = device(job => job.succeed());
   const { world, service } = all;

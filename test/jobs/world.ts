@@ -4,9 +4,11 @@ import { VirtualClock } from "../../simulator/world/clock.js";
 import { Flash } from "../../simulator/world/flash.js";
 import { virtualHost } from "../../simulator/world/host.js";
 import { Network } from "../../simulator/world/network.js";
+import { NorFlash } from "../../simulator/world/nor.js";
 import { type Cut, Power } from "../../simulator/world/power.js";
 import { Random } from "../../simulator/world/random.js";
 import { ScriptedBroker } from "../../simulator/world/scripted-broker.js";
+import { Sleep } from "../../simulator/world/sleep.js";
 import type { Host } from "../../src/host.js";
 import { Agent, type AgentOptions, type AgentStatus } from "../../src/index.js";
 import { JobsService } from "./service.js";
@@ -86,6 +88,8 @@ export interface MachineOptions {
   readonly cuts?: ReadonlyMap<number, Cut>;
   readonly options?: Partial<AgentOptions>;
   readonly resetReason?: "deepSleep" | "powerOn" | "restart";
+  /** The program ends each wake-up by itself, and is not started. */
+  readonly sleeps?: boolean;
   /** Called for each boot, before `start`. */
   readonly program: (agent: Agent, machine: Machine) => void;
 }
@@ -106,6 +110,8 @@ export class Machine {
   /** Of each boot, with its flash operations. */
   readonly operations: Power[] = [];
   #isRestarting = false;
+  readonly #sleep: Sleep;
+  readonly #nor = new NorFlash({ blocks: 16 });
   readonly #options: MachineOptions;
 
   constructor(options: MachineOptions) {
@@ -115,9 +121,14 @@ export class Machine {
     this.resetReason = options.resetReason;
     this.clock = this.world.clock;
     this.service = this.world.service;
+    this.#sleep = new Sleep(this.clock, () => {
+      this.off();
+      this.resetReason = "deepSleep";
+      this.boot();
+    });
     this.boot();
     this.clock.repeat(() => {
-      if (!this.power.isOn && !this.#isRestarting) this.crash();
+      if (!this.power.isOn && !this.#isRestarting && !this.#sleep.isAsleep) this.crash();
     }, 1000);
   }
 
@@ -136,6 +147,7 @@ export class Machine {
       flash: this.flash,
       power,
       ...(this.resetReason && { resetReason: this.resetReason }),
+      ...(this.#options.sleeps && { sleep: this.#sleep, nor: this.#nor }),
       onRestart: () => {
         if (!power.isOn) return;
         this.restarts++;
@@ -151,7 +163,7 @@ export class Machine {
     this.host = host;
     try {
       this.#options.program(this.agent, this);
-      this.agent.start();
+      if (!this.#options.sleeps) this.agent.start();
     } catch (error) {
       if (power.isOn) throw error;
     }

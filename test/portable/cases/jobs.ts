@@ -65,7 +65,7 @@ const next = (more?: Partial<Execution>): JobEvent => ({
   execution: execution(more),
 });
 const none: JobEvent = { type: "next", execution: undefined };
-const judged: JobEvent = { type: "start", execution: execution() };
+const judged: JobEvent = { type: "start", execution: execution(), operation: "work" };
 const accepted = (version: number, status = "IN_PROGRESS"): JobEvent => ({
   type: "accepted",
   state: { status, version },
@@ -190,6 +190,7 @@ check("jobs: what survives a restart is what was saved", () => {
   const journal: Journal = {
     jobId: "a",
     executionNumber: 3,
+    operation: "work",
     attempts: 2,
     restarts: 1,
     isRestarted: true,

@@ -40,12 +40,12 @@ const options = {
   identity: { thingName: "node-1", certificate: pem("CERTIFICATE"), key: pem("PRIVATE KEY") },
 };
 
-/** Answers the shadow's get with an empty shadow and accepts every report: versions are 1, 3, 5 … */
+/** Answers the shadow's get with an empty shadow, that of jobs with none, and accepts every report: versions are 1, 3, 5 … */
 function cloud(): Script {
   let version = -1;
   return (packet, link) => {
     obliging(packet, link);
-    if (packet.cmd !== "publish" || !packet.topic.includes("/shadow/")) return;
+    if (packet.cmd !== "publish" || !/\/(shadow|jobs)\//.test(packet.topic)) return;
     const { clientToken } = JSON.parse(String(packet.payload)) as { clientToken: string };
     if (packet.topic.endsWith("/update")) version += 2;
     const message = { state: {}, version: Math.max(version, 1), timestamp, clientToken };
@@ -150,6 +150,11 @@ async function outboxRam(worker: string): Promise<number> {
   return bytes;
 }
 
+/** The same with a handler for jobs, none of which is in the queue. */
+function jobsRam(worker: string): Promise<number> {
+  return idleRam("jobs", worker, { ...options, jobs: true }, new Flash());
+}
+
 async function idleRam(
   what: string,
   worker: string,
@@ -215,6 +220,11 @@ export async function measure(): Promise<Measured> {
         {
           what: "RAM, online and idle, with an identity that was given and an outbox of 1 MB: slots + chunks",
           value: await outboxRam(worker),
+          unit: "bytes",
+        },
+        {
+          what: "RAM, online and idle, with an identity that was given and jobs: slots + chunks",
+          value: await jobsRam(worker),
           unit: "bytes",
         },
         {

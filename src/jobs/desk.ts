@@ -38,6 +38,7 @@ export interface Machine {
 /** Of errors that say what is wrong with a document; the others may be over tomorrow. */
 const finalKinds: readonly string[] = Object.freeze(["protocol", "config", "refused", "integrity"]);
 
+// `private`, not `#`: as in Jobs.
 export class Desk implements JobOwner {
   readonly #wiring: JobsWiring;
   readonly #machine: Machine;
@@ -66,18 +67,18 @@ export class Desk implements JobOwner {
     this.#gates = [...this.#gates, gate];
   }
 
-  #find(operation: string): JobHandler | undefined {
+  private find(operation: string): JobHandler | undefined {
     const own = this.#handlers.get(operation) ?? this.#wiring.handlerOf(operation);
     return own ?? (operation === "reboot" ? reboot : undefined);
   }
 
   /** @throws AgentError for a document that asks for nothing, or for what nobody here does */
-  #take(execution: Execution, fault: string | undefined): void {
+  private take(execution: Execution, fault: string | undefined): void {
     const { document } = execution;
     this.#job = new Held(this, "", execution);
     if (!document) throw new AgentError("job/document", fault ?? "job document: there is none");
     const { operation, actions } = planOf(document);
-    const find = (name: string) => this.#find(name);
+    const find = (name: string) => this.find(name);
     const handler = actions ? new Steps(actions, find) : find(operation);
     this.#job = new Held(this, operation, execution);
     this.#handler = handler;
@@ -87,53 +88,53 @@ export class Desk implements JobOwner {
   judge(execution: Execution, fault: string | undefined): Verdict {
     let reason: string | undefined;
     try {
-      this.#take(execution, fault);
+      this.take(execution, fault);
     } catch (cause) {
       if (!isFinal(cause)) throw cause;
       reason = cause.message;
     }
     const { jobId } = execution;
     const job = this.#job!;
-    this.#emit({ state: "queued", jobId, operation: job.operation });
-    reason ??= this.#faultOf(job);
+    this.emit({ state: "queued", jobId, operation: job.operation });
+    reason ??= this.faultOf(job);
     if (reason !== undefined)
       return { type: "reject", execution, details: boundedDetails({}, reason) };
-    const seconds = this.#closedFor(job, "start");
+    const seconds = this.closedFor(job, "start");
     if (seconds === undefined) return { type: "start", execution, operation: job.operation };
     // Its document may be long, and will be read again.
-    this.#let();
-    this.#emit({ state: "deferred", jobId, about: "start", seconds });
+    this.release();
+    this.emit({ state: "deferred", jobId, about: "start", seconds });
     return { type: "defer", execution, seconds };
   }
 
-  #faultOf(job: Job): string | undefined {
+  private faultOf(job: Job): string | undefined {
     try {
       return this.#handler?.check?.(job);
     } catch (cause) {
       if (isFinal(cause)) return cause.message;
-      this.#fault(new AgentError("agent/fault", "job: check threw", { cause }));
+      this.fault(new AgentError("agent/fault", "job: check threw", { cause }));
       return `check failed: ${reasonOf(cause)}`;
     }
   }
 
   /** @returns seconds, 1 at least */
-  #closedFor(job: Job, about: "start" | "restart"): number | undefined {
+  private closedFor(job: Job, about: "start" | "restart"): number | undefined {
     let longest: number | undefined;
     for (const gate of this.#gates) {
-      const seconds = this.#ask(gate, job, about);
+      const seconds = this.ask(gate, job, about);
       if (seconds !== undefined) longest = Math.max(longest ?? 1, seconds);
     }
     return longest;
   }
 
-  #ask(gate: JobGate, job: Job, about: "start" | "restart"): number | undefined {
+  private ask(gate: JobGate, job: Job, about: "start" | "restart"): number | undefined {
     try {
       const seconds = gate(job, about);
       if (seconds === undefined) return undefined;
       if (seconds > 0) return Math.min(seconds, limits.jobGateMostMs / 1000);
       throw new AgentError("agent/options", `job: a gate says ${seconds} seconds`);
     } catch (cause) {
-      this.#fault(new AgentError("agent/fault", "job: a gate cannot be asked", { cause }));
+      this.fault(new AgentError("agent/fault", "job: a gate cannot be asked", { cause }));
       return limits.jobGateMs / 1000;
     }
   }
@@ -152,9 +153,9 @@ export class Desk implements JobOwner {
   run(): void {
     const { execution } = this.#job!;
     try {
-      if (!this.#handler) this.#take(execution, this.#documentFault);
+      if (!this.#handler) this.take(execution, this.#documentFault);
       const { attempts } = this.#machine.record.journal!;
-      this.#emit({ state: "started", jobId: execution.jobId, attempt: attempts });
+      this.emit({ state: "started", jobId: execution.jobId, attempt: attempts });
     } catch (cause) {
       if (!isFinal(cause)) throw cause;
       return this.finish(this.#job!, "FAILED", cause.message);
@@ -180,25 +181,25 @@ export class Desk implements JobOwner {
     const known = { jobId, executionNumber, status: "", version: 0, statusDetails: new Map() };
     const over = { ...known, secondsLeft: undefined, document: undefined };
     const job = this.#job ?? new Held(this, operation, over);
-    const handler = this.#handler ?? this.#find(operation);
-    this.#let();
+    const handler = this.#handler ?? this.find(operation);
+    this.release();
     job.last = journal;
-    this.#emit({ state: "ended", jobId, status: "CANCELED", reason: "" });
+    this.emit({ state: "ended", jobId, status: "CANCELED", reason: "" });
     try {
       if (hasRun) handler?.cancel?.(job);
     } catch (cause) {
-      this.#fault(new AgentError("agent/fault", "job: cancel threw", { cause }));
+      this.fault(new AgentError("agent/fault", "job: cancel threw", { cause }));
     }
   }
 
   ended({ status, details }: Outcome): void {
     const { jobId } = this.#machine.record.journal!;
-    this.#let();
-    this.#emit({ state: "ended", jobId, status, reason: details.get("reason") ?? "" });
+    this.release();
+    this.emit({ state: "ended", jobId, status, reason: details.get("reason") ?? "" });
   }
 
   /** The job is nobody's any more. */
-  #let(): void {
+  private release(): void {
     this.#wiring.host.timer.clear(this.#restart);
     this.#job = undefined;
     this.#handler = undefined;
@@ -253,9 +254,9 @@ export class Desk implements JobOwner {
     const { timer } = this.#wiring.host;
     if (!this.journalOf(job)) return;
     timer.clear(this.#restart);
-    const seconds = this.#closedFor(job, "restart");
+    const seconds = this.closedFor(job, "restart");
     if (seconds === undefined) return this.#wiring.enter(() => this.#leave(job, prepare));
-    this.#emit({ state: "deferred", jobId: job.id, about: "restart", seconds });
+    this.emit({ state: "deferred", jobId: job.id, about: "restart", seconds });
     this.#restart = timer.set(() => this.restart(job, prepare), seconds * 1000);
   }
 
@@ -277,11 +278,11 @@ export class Desk implements JobOwner {
     if (this.journalOf(job)) this.#wiring.enter(() => this.#machine.event({ type: "refresh" }));
   }
 
-  #emit(status: JobStatus): void {
+  private emit(status: JobStatus): void {
     this.#wiring.emit({ type: "job", ...status });
   }
 
-  #fault(error: AgentError): void {
+  private fault(error: AgentError): void {
     this.#wiring.emit({ type: "fault", error });
   }
 }

@@ -41,6 +41,7 @@ export interface JobQueue {
 const key = "job";
 /** How often what was asked for is tried again. */
 const backoff = Object.freeze({ baseMs: 2000, capMs: 300_000 });
+// Methods are `private`, not `#`: on XS each of those takes 16 bytes of its object.
 export class Jobs implements JobQueue, Machine {
   readonly #wiring: JobsWiring;
   readonly #desk: Desk;
@@ -90,7 +91,7 @@ export class Jobs implements JobQueue, Machine {
       this.#record = startingFrom(stored && decodeJournal(stored), hasSlept);
     } catch (cause) {
       const message = "job: what is stored cannot be read, the service will say";
-      this.#fault(new AgentError("storage/damaged", message, { cause }));
+      this.fault(new AgentError("storage/damaged", message, { cause }));
     }
   }
 
@@ -138,43 +139,43 @@ export class Jobs implements JobQueue, Machine {
       this.#desk.tell((handler, job) => handler.onMessage?.(job, topic, payload));
       return true;
     }
-    const suffix = this.#suffixOf(topic);
+    const suffix = this.suffixOf(topic);
     if (suffix === undefined) return false;
     try {
-      this.#read(suffix, payload);
+      this.read(suffix, payload);
     } catch (error) {
       if (!(error instanceof AgentError) || error.kind !== "protocol") throw error;
-      this.#unreadable(suffix, error);
+      this.unreadable(suffix, error);
     }
     return true;
   }
 
   onOversize(topic: string, error: AgentError): boolean {
-    const suffix = this.#suffixOf(topic);
-    if (suffix !== undefined) this.#unreadable(suffix, error);
+    const suffix = this.suffixOf(topic);
+    if (suffix !== undefined) this.unreadable(suffix, error);
     return suffix !== undefined;
   }
 
-  #suffixOf(topic: string): string | undefined {
+  private suffixOf(topic: string): string | undefined {
     const prefix = jobsPrefix(this.#wiring.thingName ?? "");
     return topic.startsWith(prefix) ? topic.slice(prefix.length) : undefined;
   }
 
   // -- what the service says --
 
-  #read(suffix: string, payload: Uint8Array): void {
+  private read(suffix: string, payload: Uint8Array): void {
     if (this.#record.state === "restarting") return;
     if (suffix === "notify-next") return this.event({ type: "hint", ...parseHint(payload) });
-    if (!this.#isAnswer(suffix)) return;
-    if (suffix.endsWith("/rejected")) return this.#onRejected(suffix, payload);
+    if (!this.isAnswer(suffix)) return;
+    if (suffix.endsWith("/rejected")) return this.onRejected(suffix, payload);
     if (suffix.endsWith("/update/accepted")) {
       const { clientToken, state } = parseUpdated(payload);
-      if (this.#answered(clientToken)) this.event({ type: "accepted", state });
+      if (this.answered(clientToken)) this.event({ type: "accepted", state });
       return;
     }
     const { clientToken, execution } = parseGot(payload);
     const { request } = this.#record;
-    if (!this.#answered(clientToken)) return;
+    if (!this.answered(clientToken)) return;
     if (request === "next") {
       this.#desk.next(execution);
       this.event({ type: "next", execution });
@@ -182,11 +183,11 @@ export class Jobs implements JobQueue, Machine {
     else this.event({ type: "gone" });
   }
 
-  #onRejected(suffix: string, payload: Uint8Array): void {
+  private onRejected(suffix: string, payload: Uint8Array): void {
     const { request } = this.#record;
     const kind = suffix.endsWith("/get/rejected") ? "get" : "update";
     const { clientToken, code, error, state } = parseRejected(payload, kind);
-    if (!this.#answered(clientToken)) return;
+    if (!this.answered(clientToken)) return;
     switch (code) {
       case "ResourceNotFound":
       case "TerminalStateReached":
@@ -208,7 +209,7 @@ export class Jobs implements JobQueue, Machine {
   }
 
   /** Of the kind that is waited for: the token says whether it is the one. */
-  #isAnswer(suffix: string): boolean {
+  private isAnswer(suffix: string): boolean {
     const { request } = this.#record;
     if (request === undefined || this.#token === undefined) return false;
     const isGet = request === "next" || request === "own";
@@ -218,7 +219,7 @@ export class Jobs implements JobQueue, Machine {
     );
   }
 
-  #answered(clientToken: string | undefined): boolean {
+  private answered(clientToken: string | undefined): boolean {
     if (clientToken === undefined || clientToken !== this.#token) return false;
     this.#token = undefined;
     this.#requests.answered();
@@ -226,16 +227,16 @@ export class Jobs implements JobQueue, Machine {
   }
 
   /** What cannot be read now cannot be read later. */
-  #unreadable(suffix: string, error: AgentError): void {
+  private unreadable(suffix: string, error: AgentError): void {
     if (this.#record.state === "restarting") return;
     if (suffix === "notify-next") {
-      this.#fault(error);
+      this.fault(error);
       this.event({ type: "hint", jobId: undefined, executionNumber: undefined });
-    } else if (this.#isAnswer(suffix)) {
+    } else if (this.isAnswer(suffix)) {
       this.#token = undefined;
       this.#requests.answered();
       this.event({ type: "unreadable", error });
-    } else this.#fault(error);
+    } else this.fault(error);
   }
 
   // -- the machine --
@@ -245,22 +246,22 @@ export class Jobs implements JobQueue, Machine {
     const { record, effects } = step(before, event);
     this.#record = record;
     const { journal } = record;
-    if (journal !== before.journal && !this.#save(journal) && journal && !journal.outcome) {
+    if (journal !== before.journal && !this.save(journal) && journal && !journal.outcome) {
       // A start that cannot be counted could be repeated for ever. Nothing of it is done, nor asked for.
       const isAsking = effects.some(({ type }) => type === "update" || type === "get");
       if (isAsking) this.#record = { ...record, request: undefined };
       const details = boundedDetails({}, "nothing can be saved: storage refuses");
       return this.event({ type: "finished", outcome: { status: "FAILED", details } });
     }
-    for (const effect of effects) this.#perform(effect);
+    for (const effect of effects) this.perform(effect);
   }
 
-  #save(journal: Journal | undefined): boolean {
+  private save(journal: Journal | undefined): boolean {
     try {
       writePair(this.#wiring.store, key, encodeJournal(journal));
       return true;
     } catch (cause) {
-      this.#fault(new AgentError("storage/write", "job: not saved", { cause }));
+      this.fault(new AgentError("storage/write", "job: not saved", { cause }));
       return false;
     }
   }
@@ -282,64 +283,64 @@ export class Jobs implements JobQueue, Machine {
   /** Were it not saved, the attempts before would count as well. */
   progressed(): void {
     const { record } = step(this.#record, { type: "progressed" });
-    if (this.#save(record.journal)) this.#record = record;
+    if (this.save(record.journal)) this.#record = record;
   }
 
-  #perform(effect: JobEffect): void {
+  private perform(effect: JobEffect): void {
     const desk = this.#desk;
     switch (effect.type) {
       case "get":
-        return this.#get(effect.which, effect.hasDocument);
+        return this.get(effect.which, effect.hasDocument);
       case "update":
-        return this.#update(effect);
+        return this.update(effect);
       case "pace":
-        return this.#paced();
+        return this.paced();
       case "judge":
         return this.event(desk.judge(effect.execution, effect.fault));
       case "known":
-        this.#timed(effect.execution.secondsLeft);
+        this.timed(effect.execution.secondsLeft);
         return desk.know(effect);
       case "run":
         return desk.run();
       case "cancel":
-        this.#renewIn(0);
+        this.renewIn(0);
         return desk.cancel(effect.journal, effect.hasRun);
       case "reported":
         return desk.reported(effect.details);
       case "defer":
-        return this.#wait(effect.seconds * 1000);
+        return this.wait(effect.seconds * 1000);
       case "wait": {
         const chance = this.#wiring.host.crypto.random(1)[0]! / 256;
-        return this.#wait(backoff.baseMs + fullJitter(backoff, effect.attempt, chance));
+        return this.wait(backoff.baseMs + fullJitter(backoff, effect.attempt, chance));
       }
       case "ended":
-        this.#renewIn(0);
+        this.renewIn(0);
         return desk.ended(effect.outcome);
       case "fault":
-        return this.#fault(effect.error);
+        return this.fault(effect.error);
       case "restart":
         return this.#wiring.restart();
     }
   }
 
   /** The service's timer may be shorter than the one that was asked for. */
-  #timed(secondsLeft: number | undefined): void {
+  private timed(secondsLeft: number | undefined): void {
     if (secondsLeft === undefined || this.#stepMinutes === 0) return;
-    this.#renewIn(Math.max(30_000, Math.min(this.#stepMinutes * 30_000, secondsLeft * 500)));
+    this.renewIn(Math.max(30_000, Math.min(this.#stepMinutes * 30_000, secondsLeft * 500)));
   }
 
-  #get(which: "next" | "own", includeJobDocument: boolean): void {
+  private get(which: "next" | "own", includeJobDocument: boolean): void {
     const { jobId, executionNumber } = this.#record.journal ?? {};
     const isOwn = which === "own";
     const payload = getRequest({
-      clientToken: this.#newToken(),
+      clientToken: this.newToken(),
       executionNumber: isOwn ? executionNumber : undefined,
       includeJobDocument,
     });
-    this.#send(`${isOwn ? jobId : "$next"}/get`, payload);
+    this.send(`${isOwn ? jobId : "$next"}/get`, payload);
   }
 
-  #update({ status, details, version }: JobEffect & { readonly type: "update" }): void {
+  private update({ status, details, version }: JobEffect & { readonly type: "update" }): void {
     const { jobId, executionNumber } = this.#record.journal!;
     const isRunning = status === "IN_PROGRESS";
     const payload = updateRequest({
@@ -348,23 +349,23 @@ export class Jobs implements JobQueue, Machine {
       expectedVersion: version,
       executionNumber,
       stepTimeoutInMinutes: isRunning && this.#stepMinutes > 0 ? this.#stepMinutes : undefined,
-      clientToken: this.#newToken(),
+      clientToken: this.newToken(),
     });
-    if (isRunning) this.#renewIn(this.#stepMinutes * 30_000);
+    if (isRunning) this.renewIn(this.#stepMinutes * 30_000);
     if (details && isRunning) {
       const told = Object.fromEntries(details);
       this.#wiring.emit({ type: "job", state: "progress", jobId, details: told });
     }
     // The product may have stopped the agent when it was told.
-    if (this.#record.request !== undefined) this.#send(`${jobId}/update`, payload);
+    if (this.#record.request !== undefined) this.send(`${jobId}/update`, payload);
   }
 
-  #newToken(): string {
+  private newToken(): string {
     this.#token = this.#wiring.newToken();
     return this.#token;
   }
 
-  #send(suffix: string, payload: Uint8Array): void {
+  private send(suffix: string, payload: Uint8Array): void {
     const topic = jobsPrefix(this.#wiring.thingName!) + suffix;
     this.#requests.send(this.#wiring.session, topic, payload, () => {
       this.#token = undefined;
@@ -374,13 +375,13 @@ export class Jobs implements JobQueue, Machine {
     });
   }
 
-  #wait(delayMs: number): void {
+  private wait(delayMs: number): void {
     const { timer } = this.#wiring.host;
     timer.clear(this.#waiting);
     this.#waiting = timer.set(() => this.#wiring.enter(() => this.event({ type: "due" })), delayMs);
   }
 
-  #paced(): void {
+  private paced(): void {
     const { timer } = this.#wiring.host;
     timer.clear(this.#pace);
     this.#pace = timer.set(
@@ -390,7 +391,7 @@ export class Jobs implements JobQueue, Machine {
   }
 
   /** @param delayMs 0: never */
-  #renewIn(delayMs: number): void {
+  private renewIn(delayMs: number): void {
     const { timer } = this.#wiring.host;
     timer.clear(this.#renewal);
     if (delayMs === 0) return;
@@ -400,7 +401,7 @@ export class Jobs implements JobQueue, Machine {
     this.#renewal = timer.set(() => this.#wiring.enter(renew), delayMs);
   }
 
-  #fault(error: AgentError): void {
+  private fault(error: AgentError): void {
     this.#wiring.emit({ type: "fault", error });
   }
 }

@@ -1,7 +1,8 @@
 // `npm run bench -- <name>`: measurements that are not part of a test run.
+import { ota } from "./ota.js";
 import { outbox } from "./outbox.js";
 
-const benches: Readonly<Record<string, () => Promise<void>>> = { outbox };
+const benches: Readonly<Record<string, () => Promise<void>>> = { ota, outbox };
 
 const name = process.argv[2] ?? "";
 const run = benches[name];

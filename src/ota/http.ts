@@ -140,9 +140,8 @@ export class HeadReader {
    * @throws AgentError "ota/source" for what is no head, or too long
    */
   push(bytes: Uint8Array): { readonly head: ResponseHead; readonly taken: number } | undefined {
-    let at = 0;
-    for (const byte of bytes) {
-      at++;
+    for (let at = 0; at < bytes.length; at++) {
+      const byte = bytes[at]!;
       if (++this.#total > limits.headBytes)
         throw wrong(`a head of more than ${limits.headBytes} bytes`);
       if (byte !== 0x0a) {
@@ -153,7 +152,7 @@ export class HeadReader {
         throw wrong("a line of a head without its end");
       const isOver = this.#length === 0 && this.#status > 0;
       if (!isOver) this.#onLine(fromUtf8(this.#line, 0, this.#length));
-      else if (this.#status >= 200) return { head: this.#head(), taken: at };
+      else if (this.#status >= 200) return { head: this.#head(), taken: at + 1 };
       else this.#status = 0;
       this.#length = 0;
     }

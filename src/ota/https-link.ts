@@ -34,8 +34,16 @@ export class HttpsLink {
   /** @throws what the host throws when it cannot even begin */
   constructor(options: HttpsLinkOptions) {
     this.#options = options;
-    const { host, name } = options;
     this.#within(limits.resolveMs, "no address");
+    try {
+      this.#resolve(options);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  #resolve({ host, name }: HttpsLinkOptions): void {
     this.#resolver = new host.dns.io(host.dns);
     this.#resolver.resolve({
       host: name,

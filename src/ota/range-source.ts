@@ -287,7 +287,7 @@ export class RangeSource implements Source {
       this.#tries = 0;
       this.#owner.onBlock(index, block.subarray(0, length));
     }
-    if (this.#isOn && this.#isBrief && this.#ranges.length === 0) this.#hangUpAndGoOn();
+    if (this.#isOn && this.#isBrief && this.#block === undefined) this.#hangUpAndGoOn();
     return taken;
   }
 

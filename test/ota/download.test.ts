@@ -1,9 +1,5 @@
 // What both sources bring, alone, in turns and at what rate.
 import anyTest, { type TestFn } from "ava";
-import { NorFlash } from "../../simulator/world/nor.js";
-import { type Cut, Power } from "../../simulator/world/power.js";
-import { Random } from "../../simulator/world/random.js";
-import type { OfferSource } from "../../src/ota/offer.js";
 import {
   blockBytes,
   DownloadWorld,
@@ -14,7 +10,11 @@ import {
   ranges,
   stream,
   wantedOf,
-} from "./world.js";
+} from "../../bench/ota-world.js";
+import { NorFlash } from "../../simulator/world/nor.js";
+import { type Cut, Power } from "../../simulator/world/power.js";
+import { Random } from "../../simulator/world/random.js";
+import type { OfferSource } from "../../src/ota/offer.js";
 
 const test = anyTest as TestFn;
 

@@ -1,6 +1,5 @@
 // Servers that ignore ranges, redirect, expire, send pages, lie, stop or trickle: the image arrives whole, or the reason is told.
 import anyTest, { type TestFn } from "ava";
-import { Random } from "../../simulator/world/random.js";
 import {
   blockBytes,
   DownloadWorld,
@@ -11,7 +10,8 @@ import {
   type FileScript,
   link,
   ranges,
-} from "./world.js";
+} from "../../bench/ota-world.js";
+import { Random } from "../../simulator/world/random.js";
 
 const test = anyTest as TestFn;
 const blocks = 41;
@@ -72,6 +72,38 @@ test("a server that closes after each response is asked for all of it at once", 
   });
   t.is(await downloaded(w, [link]), "complete");
   t.is(w.fileRequests.length, 2);
+});
+
+test("a server that says so and stays open is hung up on, with what was asked ahead", async t => {
+  const w = world(({ first }, reply) => {
+    reply.range(first === 0 ? {} : { Connection: "close" });
+  });
+  t.is(await downloaded(w, [link]), "complete");
+  t.is(w.dials.length, 2);
+  t.true(w.clock.ticks() < 5000);
+});
+
+test("a resolver that throws is one that fails", async t => {
+  const w = world(ranges);
+  const device = w.boot();
+  const { host } = device;
+  let isBroken = false;
+  const io = class extends host.dns.io {
+    constructor(options: object) {
+      if (isBroken) throw new Error("broken");
+      super(options);
+    }
+  };
+  Object.assign(host, { dns: { io } });
+  device.connect();
+  await w.clock.run(1000);
+  isBroken = true;
+  device.download.sources([link]);
+  await w.clock.runUntil(() => device.outcome !== undefined, 1_000_000);
+  t.is(String(device.outcome), "AgentError: files.test: cannot be dialed");
+  device.disconnect();
+  await w.clock.run(100_000);
+  t.is(w.clock.pending, 0);
 });
 
 test("a server that just closes after each response: each connection brings its range", async t => {

@@ -2,7 +2,6 @@
 
 import anyTest, { type TestFn } from "ava";
 import { encode } from "cborg";
-import { Random } from "../../simulator/world/random.js";
 import {
   blockBytes,
   DownloadWorld,
@@ -12,7 +11,8 @@ import {
   type StreamScript,
   stream,
   wantedOf,
-} from "./world.js";
+} from "../../bench/ota-world.js";
+import { Random } from "../../simulator/world/random.js";
 
 const test = anyTest as TestFn;
 const blocks = 41;

@@ -1,25 +1,17 @@
 // A device that downloads, a broker with a stream and a server with a file, all of them as wrong as a test wants; in virtual time.
 import { createHash } from "node:crypto";
 import { decode, encode } from "cborg";
-import { VirtualClock } from "../../simulator/world/clock.js";
-import { Flash } from "../../simulator/world/flash.js";
-import { virtualHost } from "../../simulator/world/host.js";
-import { type Accept, Network, type ServerLink } from "../../simulator/world/network.js";
-import { NorFlash } from "../../simulator/world/nor.js";
-import { Power } from "../../simulator/world/power.js";
-import { Random } from "../../simulator/world/random.js";
-import {
-  obliging,
-  ScriptedBroker,
-  type ScriptedLink,
-} from "../../simulator/world/scripted-broker.js";
-import type { AgentError } from "../../src/errors.js";
-import type { Host, TLSSocketOptions } from "../../src/host.js";
-import { MQTTClient } from "../../src/mqtt/client.js";
-import { Session } from "../../src/mqtt/session.js";
-import { Download, type DownloadOwner } from "../../src/ota/download.js";
-import type { OfferSource } from "../../src/ota/offer.js";
-import { Staging } from "../../src/ota/staging.js";
+import { VirtualClock } from "../simulator/world/clock.js";
+import { Flash } from "../simulator/world/flash.js";
+import { virtualHost } from "../simulator/world/host.js";
+import { type Accept, Network, type ServerLink } from "../simulator/world/network.js";
+import { NorFlash } from "../simulator/world/nor.js";
+import { Power } from "../simulator/world/power.js";
+import { Random } from "../simulator/world/random.js";
+import { obliging, ScriptedBroker, type ScriptedLink } from "../simulator/world/scripted-broker.js";
+import type { Host, TLSSocketOptions } from "../src/host.js";
+import type { OfferSource } from "../src/ota/offer.js";
+import { Device } from "./ota-device.js";
 
 export const blockBytes = 4096;
 export const stream: OfferSource = { stream: "fw-1", fileId: 0 };
@@ -102,7 +94,9 @@ interface WorldOptions {
 }
 
 export class DownloadWorld {
-  readonly clock = new VirtualClock();
+  readonly clock = new VirtualClock({ idle: () => this.idle() });
+  /** Another thread's work that has to end before time goes on. */
+  idle: () => Promise<void> = () => Promise.resolve();
   readonly random: Random;
   readonly image: Uint8Array;
   readonly nor: NorFlash;
@@ -138,6 +132,10 @@ export class DownloadWorld {
   }
 
   boot(power = new Power()): Device {
+    return new Device(this.host(power), this.identity, this.image.length);
+  }
+
+  host(power = new Power()): Host {
     const { clock, random, nor } = this;
     const flash = new Flash();
     const base = virtualHost({ id: "board-1", clock, random, network: this.cloud, flash, power });
@@ -149,8 +147,7 @@ export class DownloadWorld {
         return new (options.host === "cloud.test" ? cloud : files)(options);
       }
     } as unknown as Host["tls"]["io"];
-    const host = { ...base, tls: { io }, flash: nor.provider("nextota", power) };
-    return new Device(this, host);
+    return { ...base, tls: { io }, flash: nor.provider("nextota", power) };
   }
 
   /** Both lines: 100 ms there and back, and so many bytes a second. */
@@ -236,109 +233,6 @@ export class DownloadWorld {
       connection,
       image,
     });
-  }
-}
-
-/** One boot: a session on its link, and the download. */
-export class Device implements DownloadOwner {
-  readonly host: Host;
-  readonly session: Session;
-  readonly thingName = "node-1";
-  readonly staging: Staging;
-  readonly download: Download;
-  readonly progress: number[] = [];
-  timeFloor: number | undefined;
-  now: number | undefined;
-  outcome: "complete" | AgentError | undefined;
-  expired = 0;
-  onExpiredDo: () => void = () => undefined;
-  #tokens = 0;
-  #client: MQTTClient | undefined;
-
-  constructor(world: DownloadWorld, host: Host) {
-    this.host = host;
-    this.now = host.clock.now();
-    this.session = new Session(
-      [],
-      {
-        onMessage: (topic, payload) => this.download.onMessage(topic, payload),
-        onOversize: () => undefined,
-        onSubscribed: () => undefined,
-        onRefused: () => undefined,
-        onRoom: () => undefined,
-        onUnacknowledged: () => undefined,
-        enter: work => work(),
-      },
-      host,
-    );
-    this.staging = new Staging(this, host.flash!.open({ path: "nextota" }));
-    this.staging.begin(world.identity, world.image.length);
-    this.download = new Download(this, this.staging, [Uint8Array.of(1)]);
-  }
-
-  connect(): void {
-    const { host } = this;
-    const secure = {
-      trustAnchors: [],
-      clientCertificates: [Uint8Array.of(1)],
-      clientKey: Uint8Array.of(1),
-      now: 0,
-    };
-    this.#client = new MQTTClient({
-      host: "cloud.test",
-      port: 8883,
-      id: "node-1",
-      clean: true,
-      keepAlive: 60_000,
-      socket: { ...host.tls, secure },
-      dns: host.dns,
-      clock: host.clock,
-      timer: host.timer,
-      onControl: message => {
-        if (message.operation !== 2) this.session.onControl(message);
-        else {
-          this.session.attach(this.#client!, { sessionPresent: false, resends: true });
-          this.download.online();
-        }
-      },
-      onReadable: (count, info) => this.session.onReadable(count, info),
-      onWritable: count => this.session.onWritable(count),
-      onError: () => this.disconnect(),
-    });
-  }
-
-  disconnect(): void {
-    this.#client?.close();
-    this.#client = undefined;
-    this.session.detach();
-    this.download.offline();
-  }
-
-  newToken(): string {
-    return `token-${this.#tokens++}`;
-  }
-
-  enter(work: () => void): void {
-    work();
-  }
-
-  onBlock(done: number): void {
-    this.progress.push(done);
-  }
-
-  onComplete(): void {
-    if (this.outcome !== undefined) throw new Error(`over twice: ${this.outcome}, complete`);
-    this.outcome = "complete";
-  }
-
-  onExpired(): void {
-    this.expired++;
-    this.onExpiredDo();
-  }
-
-  onFailed(error: AgentError): void {
-    if (this.outcome !== undefined) throw new Error(`over twice: ${this.outcome}, ${error}`);
-    this.outcome = error;
   }
 }
 

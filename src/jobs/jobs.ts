@@ -21,6 +21,7 @@ import {
 } from "./messages.js";
 import { startingFrom, step } from "./queue.js";
 import type { JobEffect, JobEvent, JobsRecord } from "./record.js";
+import type { JobState } from "./table.js";
 
 /** What a product asks of the jobs of its device; before `start`. */
 export interface JobQueue {
@@ -53,6 +54,7 @@ export class Jobs implements JobQueue, Machine {
   #waiting: TimerHandle | undefined;
   #pace: TimerHandle | undefined;
   #renewal: TimerHandle | undefined;
+  #turn: TimerHandle | undefined;
 
   constructor(wiring: JobsWiring) {
     this.#wiring = wiring;
@@ -286,6 +288,16 @@ export class Jobs implements JobQueue, Machine {
     if (this.save(record.journal)) this.#record = record;
   }
 
+  /** In a turn of its own: signatures and flash need the stack that TLS, MQTT and this machine stand on. */
+  private later(state: JobState, work: () => void): void {
+    const { timer } = this.#wiring.host;
+    timer.clear(this.#turn);
+    const whenDue = () => {
+      if (this.#record.state === state) work();
+    };
+    this.#turn = timer.set(() => this.#wiring.enter(whenDue), 0);
+  }
+
   private perform(effect: JobEffect): void {
     const desk = this.#desk;
     switch (effect.type) {
@@ -296,12 +308,12 @@ export class Jobs implements JobQueue, Machine {
       case "pace":
         return this.paced();
       case "judge":
-        return this.event(desk.judge(effect.execution, effect.fault));
+        return this.later("judging", () => this.event(desk.judge(effect.execution, effect.fault)));
       case "known":
         this.timed(effect.execution.secondsLeft);
         return desk.know(effect);
       case "run":
-        return desk.run();
+        return this.later("running", () => desk.run());
       case "cancel":
         this.renewIn(0);
         return desk.cancel(effect.journal, effect.hasRun);

@@ -21,7 +21,6 @@ import { Staging } from "./staging.js";
 import { Trial, type TrialOwner } from "./trial.js";
 import {
   type Install,
-  type JobKey,
   step,
   type UpdateEffect,
   type UpdateEvent,
@@ -129,7 +128,7 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
 
   cancel(): void {
     this.#job = undefined;
-    if (this.#isTrying) return this.#giveUp("the job was cancelled");
+    if (this.#isTrying) return this.#giveUp("the job was cancelled, or its time was over");
     this.#event({ type: "cancelled" });
   }
 
@@ -146,12 +145,8 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
     this.#isAnswered = false;
   }
 
-  onNext(next: JobKey | undefined): void {
+  onNext(): void {
     this.#isAnswered = true;
-    if (!this.#isTrying || this.#record.install?.phase !== "switching") return;
-    // Somebody has ended the job meanwhile: its image is not wanted.
-    if (!next || !this.#isOwn(next.jobId, next.executionNumber))
-      this.#giveUp("the job was cancelled, or its time was over");
   }
 
   /** Whether this is the job whose image was tried last, or is on trial. */

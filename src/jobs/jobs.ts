@@ -101,6 +101,12 @@ export class Jobs implements JobQueue, Machine {
     return jobsFilters(thingName);
   }
 
+  /** The execution that was begun and has not ended, as far as flash knows: from the start on, with a link or without. */
+  get begun(): Journal | undefined {
+    const { journal } = this.#record;
+    return journal?.outcome ? undefined : journal;
+  }
+
   /** The queue was read, as far as the service lets it. */
   get isSettled(): boolean {
     const { state, request, isOnline, isLooking } = this.#record;
@@ -368,8 +374,7 @@ export class Jobs implements JobQueue, Machine {
       const told = Object.fromEntries(details);
       this.#wiring.emit({ type: "job", state: "progress", jobId, details: told });
     }
-    // The product may have stopped the agent when it was told.
-    if (this.#record.request !== undefined) this.send(`${jobId}/update`, payload);
+    this.send(`${jobId}/update`, payload);
   }
 
   private newToken(): string {
@@ -378,6 +383,8 @@ export class Jobs implements JobQueue, Machine {
   }
 
   private send(suffix: string, payload: Uint8Array): void {
+    // The product may have stopped the agent when it was told something.
+    if (this.#record.request === undefined) return;
     const topic = jobsPrefix(this.#wiring.thingName!) + suffix;
     this.#requests.send(this.#wiring.session, topic, payload, () => {
       this.#token = undefined;

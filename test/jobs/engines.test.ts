@@ -121,6 +121,26 @@ for (const [engine, worker] of engines) {
     });
   });
 
+  test(`${engine}: settings by a job`, async t => {
+    await within(worker, async ({ world, service, log }) => {
+      const operation = "settings";
+      service.create("a", { operation, values: { seconds: 9, alarm: { high: 60 } } });
+      service.create("b", { operation, values: { seconds: 99, __proto__: 1, alarm: 5 } });
+      service.create("c", { operation, values: { seconds: 7, alarm: { high: 66 } } });
+      await world.run(20_000);
+      t.is(service.status("a"), "SUCCEEDED");
+      t.is(service.status("b"), "REJECTED");
+      t.regex(service.reason("b")!, /^seconds: out of range: 99 is above 60; alarm: wrong type/);
+      t.deepEqual(service.of("c").statusDetails, {
+        reason: "not all of it is in force",
+        "alarm:high": "failed: no horn",
+      });
+      t.deepEqual(log, ["settings seconds,alarm", "settings seconds,alarm"]);
+      t.deepEqual(world.seen("reported").at(-1)?.values, { seconds: 7 });
+      t.deepEqual(world.seen("offline"), []);
+    });
+  });
+
   test(`${engine}: hostile documents and answers end no engine`, async t => {
     await within(worker, async ({ world, service }) => {
       service.create("a", `{"operation":"work","x":${"[".repeat(5000)}${"]".repeat(5000)}}`);

@@ -9,7 +9,7 @@ import { Power } from "../../simulator/world/power.js";
 import { Random } from "../../simulator/world/random.js";
 import type { AgentStatus } from "../../src/index.js";
 import { install } from "./product.js";
-import type { JobsService } from "./service.js";
+import { type JobsService, withoutShadows } from "./service.js";
 import { identity, Machine, World } from "./world.js";
 
 const guest = fileURLToPath(new URL("guest.js", import.meta.url));
@@ -28,9 +28,11 @@ export async function drive(worker: string | undefined): Promise<Driven> {
   if (worker !== undefined) {
     const device = new XsDevice(worker, log);
     await device.idle();
+    withoutShadows(device.service);
     return device;
   }
   const machine = new Machine({ program: agent => install(agent, line => void log.push(line)) });
+  withoutShadows(machine.service);
   return {
     world: machine.world,
     service: machine.service,

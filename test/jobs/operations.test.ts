@@ -1,6 +1,7 @@
 // What every device does when a job asks for it: settings, another certificate, the steps of a managed template.
 import test from "ava";
 import type { Agent, Job, Settings } from "../../src/index.js";
+import { withoutShadows } from "./service.js";
 import { Machine, type MachineOptions } from "./world.js";
 
 // -- settings --
@@ -10,20 +11,6 @@ const schema = {
   label: { type: "string", maxLength: 8, default: "" },
   alarm: { type: "group", members: { high: { type: "number", max: 90, default: 50 } } },
 } as const;
-
-/** A shadow that is not there, and takes every report. */
-function shadowOf(machine: Machine): void {
-  let version = 0;
-  machine.service.onOther = (topic, payload) => {
-    if (!topic.includes("/shadow/")) return;
-    const { clientToken } = JSON.parse(payload);
-    const isGet = topic.endsWith("/get");
-    machine.service.publish(`${topic}/${isGet ? "rejected" : "accepted"}`, {
-      ...(isGet ? { code: 404, message: "none" } : { state: {}, version: ++version }),
-      clientToken,
-    });
-  };
-}
 
 function withSettings() {
   const told: unknown[] = [];
@@ -40,7 +27,7 @@ function withSettings() {
       agent.settings("other", { volume: { type: "integer", default: 3 } });
     },
   });
-  shadowOf(machine);
+  withoutShadows(machine.service);
   const { service, world } = machine;
   const run = async (document: object, id = "a") => {
     service.create(id, { operation: "settings", ...document });

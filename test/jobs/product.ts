@@ -27,6 +27,14 @@ export function install(agent: Agent, log: (line: string) => void): void {
   agent.jobs.on("later", async () => {
     log("later");
   });
+  const settings = agent.settings({
+    seconds: { type: "integer", min: 1, max: 60, default: 5 },
+    alarm: { type: "group", members: { high: { type: "number", max: 90, default: 50 } } },
+  });
+  settings.onChange = changed => {
+    log(`settings ${Object.keys(changed).join()}`);
+    return changed.alarm?.high === 66 ? { alarm: new Error("no horn") } : undefined;
+  };
   agent.jobs.gate(job => (job.id === "gated" ? 60 : undefined));
 }
 

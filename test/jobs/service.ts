@@ -415,3 +415,17 @@ export class JobsService {
     return { suffix: `${topic}/rejected`, body };
   }
 }
+
+/** A shadow service with shadows that are not there, and take every report. */
+export function withoutShadows(service: JobsService): void {
+  let version = 0;
+  service.onOther = (topic, payload) => {
+    if (!topic.includes("/shadow/")) return;
+    const { clientToken } = JSON.parse(payload) as { clientToken: string };
+    const isGet = topic.endsWith("/get");
+    service.publish(`${topic}/${isGet ? "rejected" : "accepted"}`, {
+      ...(isGet ? { code: 404, message: "none" } : { state: {}, version: ++version }),
+      clientToken,
+    });
+  };
+}

@@ -287,22 +287,17 @@ function onAccepted(
 }
 
 /** Hands the execution to its handler, unless that has been of no use. */
-function begin(record: JobsRecord): Result {
-  const { journal, isFresh, hasSlept } = record;
+function begin(before: JobsRecord): Result {
+  const { journal, isFresh, hasSlept } = before;
   const { attempts, isRestarting } = journal!;
-  const isSame = isFresh || hasSlept || isRestarting;
-  const next = {
-    ...withJournal(record, {
-      attempts: isSame ? attempts : attempts + 1,
-      isRestarting: undefined,
-      isRestarted: isRestarting || journal!.isRestarted,
-    }),
-    isFresh: false,
-    hasSlept: false,
-  };
-  if (!isSame && attempts >= limits.jobAttempts)
-    return fail(record, `started ${attempts} times, and came to no end`);
-  return { record: { ...next, state: "running" }, effects: [{ type: "run" }] };
+  const isAnother = !isFresh && !hasSlept && !isRestarting;
+  if (isAnother && attempts >= limits.jobAttempts)
+    return fail(before, `started ${attempts} times, and came to no end`);
+  let record: JobsRecord = { ...before, isFresh: false, hasSlept: false, state: "running" };
+  // Otherwise flash has it already.
+  if (isAnother) record = withJournal(record, { attempts: attempts + 1 });
+  if (isRestarting) record = withJournal(record, { isRestarting: undefined, isRestarted: true });
+  return { record, effects: [{ type: "run" }] };
 }
 
 function fail(record: JobsRecord, reason: string): Result {

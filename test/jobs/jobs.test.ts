@@ -14,7 +14,7 @@ function device(work: JobHandler | ((job: Job) => unknown), options: Partial<Mac
 const work = (more: object = {}) => ({ operation: "work", ...more });
 
 test("J01: found when the device connects, told IN_PROGRESS, run and told SUCCEEDED with details", async t => {
-  const { world, service } = device(job => job.succeed({ blinks: "3" }));
+  const { machine, world, service } = device(job => job.succeed({ blinks: "3" }));
   service.create("a", work());
   await world.run(5000);
   t.is(service.status("a"), "SUCCEEDED");
@@ -22,6 +22,8 @@ test("J01: found when the device connects, told IN_PROGRESS, run and told SUCCEE
   t.deepEqual(service.asked("a"), ["IN_PROGRESS", "SUCCEEDED"]);
   t.deepEqual(world.story, ["queued a work", "started a 1", "ended a SUCCEEDED"]);
   t.deepEqual(world.faults, []);
+  // What is begun, its outcome, and that it was told.
+  t.is(machine.power.names.filter(name => name.startsWith("write job")).length, 3);
 });
 
 test("only notify-next is subscribed, and nothing without jobs", async t => {

@@ -4,6 +4,7 @@ import test, { type ExecutionContext } from "ava";
 import type { Cut } from "../../simulator/world/power.js";
 import { Random } from "../../simulator/world/random.js";
 import type { Agent, Job } from "../../src/index.js";
+import type { Jobs } from "../../src/jobs/jobs.js";
 import { fromUtf8, toUtf8 } from "../../src/util/bytes.js";
 import { Machine } from "./world.js";
 
@@ -132,27 +133,89 @@ test("the power goes twice, anywhere", async t => {
   }
 });
 
-test("a flash that takes nothing: what cannot be counted is not started, and FAILED", async t => {
-  const machine = new Machine({
+/** @param takes whether flash takes the write, counted over those of jobs */
+function worn(takes: (write: number) => boolean, run: (job: Job) => void): Machine {
+  let writes = 0;
+  return new Machine({
     program: (agent, self) => {
       const { open } = self.host.keyValue;
       Object.assign(self.host.keyValue, {
-        open: (options: { path: string }) => ({
-          ...open(options),
-          write: () => {
-            throw new Error("worn");
-          },
-        }),
+        open: (options: { path: string }) => {
+          const store = open(options);
+          const write = (key: string, value: Uint8Array) => {
+            if (key.startsWith("job.") && !takes(++writes)) throw new Error("worn");
+            store.write(key, value);
+          };
+          return { ...store, write };
+        },
       });
-      agent.jobs.on("work", job => job.succeed());
+      agent.jobs.on("work", run);
     },
   });
+}
+
+test("a flash that takes nothing: what cannot be counted is not started, and FAILED", async t => {
+  const machine = worn(
+    () => false,
+    () => t.fail(),
+  );
   machine.service.create("a", { operation: "work" });
   machine.service.create("b", { operation: "fly" });
   await machine.world.run(60_000);
   t.is(machine.service.status("a"), "FAILED");
   t.regex(machine.service.reason("a")!, /nothing can be saved/);
   t.is(machine.service.status("b"), "REJECTED");
+});
+
+test("a flash that takes no more after the start: what is to be kept throws, the outcome is told all the same", async t => {
+  const machine = worn(
+    write => write === 1,
+    job => {
+      t.throws(() => job.keep(Uint8Array.of(1)), { code: "storage/write" });
+      t.is(job.kept, undefined);
+      job.succeed();
+    },
+  );
+  machine.service.create("a", { operation: "work" });
+  await machine.world.run(60_000);
+  t.is(machine.service.status("a"), "SUCCEEDED");
+});
+
+test("a flash that does not take the restart: none, and FAILED", async t => {
+  const machine = worn(
+    write => write === 1,
+    job => job.restart(),
+  );
+  machine.service.create("a", { operation: "work" });
+  await machine.world.run(60_000);
+  t.is(machine.restarts, 0);
+  t.regex(machine.service.reason("a")!, /nothing can be saved/);
+});
+
+test("a flash that does not take the attempt after a crash: it is not made, and FAILED", async t => {
+  let runs = 0;
+  const machine = worn(
+    write => write === 1,
+    () => void runs++,
+  );
+  machine.service.create("a", { operation: "work" });
+  await machine.world.run(10_000);
+  machine.crash();
+  await machine.world.run(60_000);
+  t.is(runs, 1);
+  t.regex(machine.service.reason("a")!, /nothing can be saved/);
+});
+
+test("what is begun is known from the start on, without a link", async t => {
+  const machine = new Machine({ program: agent => agent.jobs.on("work", () => undefined) });
+  machine.service.create("a", { operation: "work" });
+  await machine.world.run(10_000);
+  machine.world.unplug();
+  machine.crash();
+  await machine.world.run(10_000);
+  const { begun } = machine.agent.jobs as Jobs;
+  t.is(begun?.jobId, "a");
+  t.is(begun?.operation, "work");
 });
 
 test("what is stored about the job is garbage: the service's word counts", async t => {

@@ -83,7 +83,6 @@ export async function otaCost(
     const after = await machine.memory();
     await world.clock.runUntil(() => told.length > 1, 600_000);
     if (told[1] !== toHex(world.identity)) throw new Error(`ota: ${told.join()}`);
-    if (process.env["V"]) console.log(before, after);
     return {
       peak: (after.slotPeak - before.slots) * after.slotBytes + after.chunkPeak - before.chunkBytes,
       block: (machine.computrons - computrons) / blocks,

@@ -30,7 +30,7 @@ export function readCbor<S extends Shape>(bytes: Uint8Array, shape: S, where: st
 }
 
 class Reader {
-  readonly #bytes: Uint8Array;
+  #bytes: Uint8Array;
   readonly #where: string;
   #at = 0;
 
@@ -62,8 +62,10 @@ class Reader {
     return this.#fail(`${path} is not a ${shape}`);
   }
 
+  /** Lets go of the bytes: XS keeps a reader in memory until the next one is made. */
   end(): void {
     if (this.#at < this.#bytes.length) this.#fail("more after the item");
+    this.#bytes = new Uint8Array(0);
   }
 
   #members(

@@ -255,6 +255,22 @@ test("on a line of 300 bytes a second patience grows, and hardly a block comes t
   t.true(device.download.strays <= 4, `${device.download.strays} twice`);
 });
 
+test("a session without room is asked again after a second; for ever is too long", async t => {
+  for (const failures of [5, Number.POSITIVE_INFINITY]) {
+    const world = new DownloadWorld({ size });
+    const device = world.boot();
+    const publish = device.session.publish.bind(device.session);
+    let left = failures;
+    device.session.publish = message => {
+      if (left-- > 0) throw new Error("full");
+      publish(message);
+    };
+    const isOver = failures === 5 ? "complete" : "ota/source: stream fw-1: no room for a request";
+    t.is(await ended(world, device, [stream]), isOver);
+    t.true(world.clock.ticks() < 40_000);
+  }
+});
+
 test("a stream that lies within its blocks is found out by the digest, and not before", async t => {
   const world = new DownloadWorld({
     size,

@@ -16,6 +16,12 @@ interface Place {
   /** PEM. */
   readonly trustAnchors: readonly string[];
   readonly serialNumber: string;
+  /** Of this firmware; default 1.0.0. */
+  readonly firmwareVersion?: string;
+  /** What manifests call the board; default "devkit". */
+  readonly hardware?: string;
+  /** Who signs firmware, PEM; without them none is taken. */
+  readonly signers?: readonly { readonly name: string; readonly publicKey: string }[];
   /** Epoch ms. */
   readonly builtAt?: number;
   /** Asks for another certificate at this age. */
@@ -54,7 +60,13 @@ export function sensorNode(
     port: config.port,
     trustAnchors: config.trustAnchors,
     identity: identityOf(config),
-    firmware: { version: "1.0.0" },
+    firmware: {
+      version: config.firmwareVersion ?? "1.0.0",
+      product: "sensor-node",
+      hardware: config.hardware ?? "devkit",
+      // Whoever has these keys may replace the firmware, where there is a second slot for it.
+      ...(host.update && config.signers && { signers: config.signers }),
+    },
     deviceState: {},
     // What is measured waits on flash until the cloud has it; where there is none, in memory.
     ...(host.flash && { outbox: {} }),
@@ -74,6 +86,18 @@ export function sensorNode(
     sampleSeconds: { type: "integer", min: 1, max: 3600, default: 60 },
     led: { type: "enum", values: ["off", "red", "blue"], default: "off" },
   });
+  // `{"operation":"blink","times":3}`, until a board has a real lamp.
+  agent.jobs.on("blink", job => {
+    let left = Math.min(job.read({ times: "integer" }).times ?? 3, 100);
+    const blinking = host.timer.repeat(() => {
+      if (--left > 0) return;
+      host.timer.clear(blinking);
+      job.succeed();
+    }, 500);
+  });
+  // What must hold before new firmware is confirmed.
+  agent.health.check("sensor", () => Number.isFinite(readSensor(host.clock.ticks()).temperature));
+
   const sample = () => agent.telemetry.send("climate", readSensor(host.clock.ticks()));
   let sampling = host.timer.repeat(sample, settings.values.sampleSeconds * 1000);
   settings.onChange = ({ sampleSeconds }) => {

@@ -5,7 +5,7 @@ import * as v from "valibot";
 import { parsePolicy } from "../cloud/policy.js";
 import { configOf, examineAgent } from "./agent.js";
 import type { Case } from "./case.js";
-import { caseNames, jobCase, linkCases, longCase, policyCase } from "./catalog.js";
+import { caseNames, linkCases, longCase, policyCase } from "./catalog.js";
 import { type Identities, identitiesSchema, makeIdentities } from "./certificates.js";
 import { Front } from "./front.js";
 import { judgePolicies } from "./policy-case.js";
@@ -27,6 +27,8 @@ export interface AdviseOptions {
   readonly isOld?: boolean;
   readonly topic?: string;
   readonly desired?: object;
+  /** A job's document that the device can do. */
+  readonly job?: object;
   /** A file with the device's policy. */
   readonly policy?: string;
   readonly columns: number;
@@ -73,15 +75,14 @@ async function onWhoConnects(options: AdviseOptions): Promise<readonly Row[]> {
   });
   try {
     say(instructions(options.directory, identities, front.port));
-    const { topic, desired, isOld } = options;
+    const { topic, desired, job, isOld } = options;
     const version = isOld ? 4 : undefined;
-    const socket: SocketOptions = { front, time, version, topic, desired, patienceMs };
+    const socket: SocketOptions = { front, time, version, topic, desired, job, patienceMs };
     const isWanted = (name: string) => cases === undefined || cases.includes(name);
     const rows: Row[] = [];
     for (const which of linkCases.filter(({ name }) => isWanted(name))) {
       rows.push(await examined(which, socket, rows.length === 0, say));
     }
-    if (isWanted(jobCase)) rows.push(notYet(jobCase, false, "not yet: jobs"));
     if (isWanted(policyCase)) rows.push(policyRow(options));
     if (cases?.includes(longCase.name))
       rows.push(await examined(longCase, socket, rows.length === 0, say));

@@ -15,11 +15,11 @@ import { virtualHost } from "../world/host.js";
 import { Network } from "../world/network.js";
 import { Random } from "../world/random.js";
 import type { Case } from "./case.js";
-import { jobCase, linkCases, longCase, policyCase } from "./catalog.js";
+import { linkCases, longCase, policyCase } from "./catalog.js";
 import { type Identities, makeIdentities } from "./certificates.js";
 import { Front } from "./front.js";
 import { judgePolicies } from "./policy-case.js";
-import { notYet, type Row } from "./row.js";
+import type { Row } from "./row.js";
 import { examineOnSocket } from "./sockets.js";
 import { RealTime } from "./time.js";
 import { examineVirtually, type VirtualDevice } from "./virtual.js";
@@ -57,7 +57,6 @@ export async function examineAgent(options: AgentExamination): Promise<readonly 
       add(await examineVirtually(which, device, { version, seed, desired }));
     }
   }
-  if (isWanted(jobCase)) add(notYet(jobCase, false, "not yet: jobs"));
   if (isWanted(policyCase)) add(await examinePolicies(seed));
   if (isWanted(longCase.name)) {
     for (const version of [5, 4] as const) {

@@ -1,6 +1,7 @@
-// Every case Device Advisor documents, in its order, except the two that are not examined over a link.
+// Every case Device Advisor documents, in its order, and two of ours about jobs behind its own.
 import { backoffCases } from "./backoff-cases.js";
 import type { Case } from "./case.js";
+import { jobCases } from "./job-cases.js";
 import { longCase } from "./long-case.js";
 import { mqttCases } from "./mqtt-cases.js";
 import { shadowCases } from "./shadow-cases.js";
@@ -12,16 +13,15 @@ export const linkCases: readonly Case[] = Object.freeze([
   ...backoffCases,
   ...mqttCases.slice(3),
   ...shadowCases,
+  ...jobCases,
 ]);
 
 export { longCase };
 export const policyCase = "Security_Device_Policies";
-export const jobCase = "Job_Execution";
 
 /** What `--case` takes. */
 export const caseNames: readonly string[] = Object.freeze([
   ...linkCases.map(({ name }) => name),
-  jobCase,
   policyCase,
   longCase.name,
 ]);

@@ -10,6 +10,7 @@ interface Flags {
   readonly seed: number;
   readonly topic?: string;
   readonly desired?: object;
+  readonly job?: object;
   readonly policy?: string;
   readonly list?: true;
   readonly old?: true;
@@ -52,6 +53,11 @@ export function adviseCommand(toPort: (text: string) => number): Command {
     .option("--old", "with --listen: refuse MQTT 5, to see how the device speaks 3.1.1")
     .option("--topic <name>", "with --listen: where messages for the device go")
     .option("--desired <json>", "with --listen: what is asked of its shadow", toObject)
+    .option(
+      "--job <json>",
+      "with --listen: document of a job it can do; default is the sensor node's",
+      toObject,
+    )
     .option("--policy <file>", "with --listen: the policy on the device's certificate")
     .allowExcessArguments(false)
     .action((_options, command: Command) => run(command.optsWithGlobals()));
@@ -63,7 +69,7 @@ async function run(flags: Flags): Promise<void> {
     console.log(caseNames.join("\n"));
     return;
   }
-  const { state, listen, seed, topic, desired, policy } = flags;
+  const { state, listen, seed, topic, desired, job, policy } = flags;
   const { advise } = await import("./advise.js");
   const isGood = await advise({
     ...(flags.case && { cases: flags.case }),
@@ -73,6 +79,7 @@ async function run(flags: Flags): Promise<void> {
     isOld: flags.old ?? false,
     ...(topic !== undefined && { topic }),
     ...(desired && { desired }),
+    ...(job && { job }),
     ...(policy !== undefined && { policy }),
     columns: process.stdout.columns ?? defaultColumns,
     say: text => console.log(text),

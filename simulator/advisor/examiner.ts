@@ -1,11 +1,13 @@
 // The broker that examines a device: does what AWS IoT does unless a case tells it otherwise, and remembers all it saw.
 // Knows no sockets and no real time: links and time are handed in. Parses with mqtt-packet, an implementation that is not ours.
 import mqtt, { type IConnectPacket, type Packet } from "mqtt-packet";
+import { jobSchemas } from "../cloud/jobs.js";
 import { Shadows, shadowSchemas } from "../cloud/shadows.js";
 import { Store } from "../cloud/store.js";
 import type { Accept, ServerLink } from "../world/network.js";
 import type { ServerName } from "./certificates.js";
 import type { Handshake } from "./front.js";
+import { JobService } from "./job-service.js";
 import type { Time } from "./time.js";
 
 export type Version = 4 | 5;
@@ -79,11 +81,15 @@ export interface ExaminerOptions {
   readonly topic?: string | undefined;
   /** What the shadow case asks for; default what was reported, with other numbers and truth values. */
   readonly desired?: object | undefined;
+  /** The document of jobs that the device can do; default one for the sensor node. */
+  readonly job?: object | undefined;
 }
 
 export class Examiner {
   readonly time: Time;
   readonly desired: object | undefined;
+  readonly job: object | undefined;
+  readonly jobs: JobService;
   /** Links whose CONNECT has a version that is taken, and those without a CONNECT yet. */
   readonly conversations: Conversation[] = [];
   /** Of real sockets; none in a virtual network. */
@@ -109,21 +115,20 @@ export class Examiner {
   private constructor(options: ExaminerOptions, store: Store) {
     this.time = options.time;
     this.desired = options.desired;
+    this.job = options.job;
     this.presents = options.presents ?? "good";
     this.#version = options.version;
     this.#topic = options.topic;
-    this.#shadows = new Shadows({
-      store,
-      clock: { now: () => Date.UTC(2026, 0, 1) + Math.round(this.time.ticks()) },
-      publish: (topic, payload) => {
-        this.publish(topic, payload);
-      },
-      onChange: () => undefined,
-    });
+    const clock = { now: () => Date.UTC(2026, 0, 1) + Math.round(this.time.ticks()) };
+    const publish = (topic: string, payload: Uint8Array) => {
+      this.publish(topic, payload);
+    };
+    this.#shadows = new Shadows({ store, clock, publish, onChange: () => undefined });
+    this.jobs = new JobService({ store, clock, publish });
   }
 
   static async open(options: ExaminerOptions): Promise<Examiner> {
-    return new Examiner(options, await Store.open({ schemas: shadowSchemas, onFailure: inMemory }));
+    return new Examiner(options, await Store.open({ schemas, onFailure: inMemory }));
   }
 
   /** The link that is open and accepted, the newest if several are. */
@@ -179,13 +184,17 @@ export class Examiner {
     const deliveries: Delivery[] = [];
     for (const session of this.#sessions.values()) {
       if (![...session.filters.keys()].some(filter => covers(filter, topic))) continue;
-      this.#ids = (this.#ids % 0xffff) + 1;
-      const delivery = { topic, payload, id: this.#ids, isSent: false, isAcknowledged: false };
+      const delivery = this.#delivery(topic, payload);
       session.deliveries.push(delivery);
       deliveries.push(delivery);
     }
     for (const each of this.conversations) if (each.isOpen && each.isAccepted) this.#deliver(each);
     return deliveries;
+  }
+
+  #delivery(topic: string, payload: Uint8Array): Delivery {
+    this.#ids = (this.#ids % 0xffff) + 1;
+    return { topic, payload, id: this.#ids, isSent: false, isAcknowledged: false };
   }
 
   /** An update of a shadow as if an application had made it. */
@@ -253,7 +262,7 @@ export class Examiner {
       case "publish":
         if (packet.qos === 2) return this.#fault(conversation, "PUBLISH with QoS 2");
         if (packet.qos === 1) reply("puback", { cmd: "puback", messageId: packet.messageId! });
-        return this.#published(packet.topic, packet.payload);
+        return this.#published(conversation, packet.topic, packet.payload);
       case "puback":
         return this.#acknowledged(conversation, packet.messageId!);
       case "pingreq":
@@ -263,8 +272,14 @@ export class Examiner {
     }
   }
 
-  #published(topic: string, payload: string | Buffer): void {
-    if (Shadows.isRequest(topic)) this.#shadows.handle(topic, Buffer.from(payload));
+  #published(conversation: Conversation, topic: string, payload: string | Buffer): void {
+    const bytes = Buffer.from(payload);
+    if (Shadows.isRequest(topic)) this.#shadows.handle(topic, bytes);
+    // Answers go to who asked, subscribed or not.
+    this.jobs.handle(topic, bytes, (to, answer) => {
+      this.#sessionOf(conversation)?.deliveries.push(this.#delivery(to, answer));
+      this.#deliver(conversation);
+    });
   }
 
   #acknowledged(conversation: Conversation, id: number): void {
@@ -343,6 +358,7 @@ export class Examiner {
   }
 }
 
+const schemas = { ...shadowSchemas, ...jobSchemas };
 /** Nothing is written. */
 const inMemory = () => undefined;
 

@@ -17,6 +17,7 @@ export interface SocketOptions {
   readonly version?: Version | undefined;
   readonly topic?: string | undefined;
   readonly desired?: object | undefined;
+  readonly job?: object | undefined;
   /** How long a device may take to dial before a case begins: it may be in a long backoff. */
   readonly patienceMs: number;
 }

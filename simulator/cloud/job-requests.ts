@@ -38,7 +38,7 @@ export class JobRequests {
   }
 
   /** Answers on `{topic}/accepted` or `{topic}/rejected`; never throws. */
-  handle(topic: string, payload: Uint8Array, client: Client): void {
+  handle(topic: string, payload: Uint8Array, client: Pick<Client, "reply">): void {
     const { data, limits } = this.#options;
     const parsed = parseJson(payload, limits.jsonDepth);
     const body = parsed.ok && isObject(parsed.value) ? parsed.value : undefined;

@@ -157,7 +157,7 @@ export class Jobs {
   }
 
   /** Answers a request that came over MQTT, straight to who asked; then whoever listens hears what changed. */
-  handle(topic: string, payload: Uint8Array, client: Client): void {
+  handle(topic: string, payload: Uint8Array, client: Pick<Client, "reply">): void {
     this.#settled(() => this.#requests.handle(topic, payload, client));
   }
 

@@ -41,25 +41,32 @@ test("a device that is given what is printed is examined over real sockets, case
     "TLS_Incorrect_Subject_Name_Server_Cert",
     "Shadow_Update_Reported_State",
     "Job_Execution",
+    "Job_Cancellation",
     "Security_Device_Policies",
   ];
   const isGood = await advise({ listen: 0, isOld: true, cases, directory, policy, columns, say });
   await (await device)?.stop();
   t.true(isGood, said.join("\n"));
   t.regex(said.join("\n"), /Shadow_Update_Reported_State +3\.1\.1 +✔ pass/);
-  t.is(said.at(-1), "\n4 pass, 0 warn, 0 fail");
+  t.is(said.at(-1), "\n6 pass, 0 warn, 0 fail");
   const before = readFileSync(join(directory, "anchor.pem"), "utf8");
-  await advise({ listen: 0, cases: ["Job_Execution"], directory, columns, say: () => undefined });
+  await advise({
+    listen: 0,
+    cases: ["Security_Device_Policies"],
+    directory,
+    columns,
+    say: () => undefined,
+  });
   t.is(readFileSync(join(directory, "anchor.pem"), "utf8"), before, "the device is told once");
 });
 
 test("the agent's own examination prints its table and says that nothing failed", async t => {
   const said: string[] = [];
-  const cases = ["MQTT_Connect", "Job_Execution"];
+  const cases = ["MQTT_Connect", "Job_Execution", "Job_Rejection"];
   const say = (text: string) => said.push(text);
   t.true(await advise({ cases, directory: folder(t), columns, say }));
   t.regex(said.join("\n"), /MQTT_Connect +Q +5 +✔ pass[\s\S]*MQTT_Connect +Q +3\.1\.1 +✔ pass/);
-  t.is(said.at(-1), "\n2 pass, 0 warn, 0 fail");
+  t.is(said.at(-1), "\n6 pass, 0 warn, 0 fail");
 });
 
 test("a device whose policy is too broad is not let through", async t => {

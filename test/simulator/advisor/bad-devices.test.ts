@@ -38,7 +38,13 @@ const doubling = (attempt: number) => 1000 * 2 ** (attempt - 1);
 const noisyConstant = (_: number, chance: number) => 3000 + 2000 * chance;
 
 test(found, "MQTT_Subscribe", { subscribes: false }, "fail", /no SUBSCRIBE/);
-test(found, "MQTT_Publish", { publishes: false, reports: false }, "fail", /no PUBLISH/);
+test(
+  found,
+  "MQTT_Publish",
+  { publishes: false, reports: false, jobs: "none" },
+  "fail",
+  /no PUBLISH/,
+);
 for (const name of [
   "MQTT_Connect_Jitter_Backoff_Retries",
   "MQTT_Reconnect_Backoff_Retries_On_Server_Disconnect",
@@ -91,7 +97,7 @@ test(found, "MQTT_No_Ack_PingResp", { leavesSilence: false }, "fail", /stayed fo
 test(found, "MQTT_No_Ack_PingResp", { keepAliveSeconds: 0 }, "fail", /keep-alive 0/);
 const kept = "MQTT_Persistent_Session_Happy_Case";
 test(found, kept, { keepsSession: false }, "fail", /clean session/);
-test(found, kept, { subscribesAgain: "always" }, "fail", /subscribed again to 3 topics/);
+test(found, kept, { subscribesAgain: "always" }, "fail", /subscribed again to 4 topics/);
 test(found, kept, { longestMessage: 32 }, "fail", /not acknowledged/);
 test(found, kept, { backoff: () => 600_000 }, "fail", /did not come back/);
 const expired = "MQTT_Expired_Persistent_Session";
@@ -99,6 +105,34 @@ test(found, expired, { subscribesAgain: "never" }, "fail", /did not subscribe ag
 test(found, expired, { keepsSession: false }, "fail", /clean session/);
 test(found, "Shadow_Publish_Reported_State", { reports: false }, "fail", /nothing was reported/);
 test(found, "Shadow_Update_Reported_State", { follows: false }, "fail", /desired level/);
+test(found, "Job_Execution", { jobs: "direct" }, "pass", /^from a document in/);
+test(found, "Job_Execution", { jobs: "none" }, "fail", /asked for no jobs/);
+test(
+  found,
+  "Job_Execution",
+  { jobs: "silent" },
+  "fail",
+  /from a document: still QUEUED after 120 s/,
+);
+test(found, "Job_Execution", { jobs: "never ends" }, "fail", /still IN_PROGRESS/);
+test(found, "Job_Execution", { jobs: "fails" }, "fail", /from a document: FAILED/);
+test(
+  found,
+  "Job_Execution",
+  { jobs: "hints", keepsSession: false },
+  "fail",
+  /made while it was away: still QUEUED/,
+);
+test(found, "Job_Rejection", { jobs: "none" }, "fail", /asked for no jobs/);
+test(found, "Job_Rejection", { jobs: "silent" }, "fail", /^still QUEUED/);
+test(found, "Job_Rejection", { jobs: "does anything" }, "fail", /does not exist/);
+test(found, "Job_Rejection", { jobs: "passes over" }, "fail", /^still QUEUED/);
+test(found, "Job_Rejection", { jobs: "fails at what it does not know" }, "warn", /^FAILED/);
+test(found, "Job_Rejection", { jobs: "fails" }, "fail", /the job behind it: FAILED/);
+test(found, "Job_Cancellation", { jobs: "none" }, "fail", /asked for no jobs/);
+test(found, "Job_Cancellation", { jobs: "silent" }, "fail", /^still QUEUED/);
+test(found, "Job_Cancellation", { jobs: "deaf" }, "fail", /the next job: still QUEUED/);
+test(found, "Job_Cancellation", { jobs: "direct" }, "warn", /before it could be cancelled/);
 test(found, "MQTT_Long_Duration", { repeats: false }, "warn", /BASIC: nothing was sent again/);
 test(found, "MQTT_Long_Duration", { backoff: linear }, "fail", /RECONNECT_BACK_OFF: linear/);
 test(found, "MQTT_Long_Duration", { pings: false }, "fail", /KEEP_ALIVE|BASIC/);

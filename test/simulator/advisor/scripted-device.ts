@@ -3,6 +3,7 @@ import mqtt, { type Packet } from "mqtt-packet";
 import type { VirtualDevice, VirtualWorld } from "../../../simulator/advisor/virtual.js";
 import { Power } from "../../../simulator/world/power.js";
 import type { TLSSocket } from "../../../src/host.js";
+import { type JobHabit, ScriptedJobs } from "./scripted-jobs.js";
 
 export interface Habits {
   readonly version: 4 | 5;
@@ -23,6 +24,7 @@ export interface Habits {
   /** Bytes; shorter and longer messages are not acknowledged. */
   readonly shortestMessage: number;
   readonly longestMessage: number;
+  readonly jobs: JobHabit;
   /** Milliseconds before attempt 1, 2, …; attempts start anew after a minute online. */
   backoff(attempt: number, chance: number): number;
 }
@@ -43,6 +45,7 @@ export const good: Habits = {
   subscribesAgain: "when lost",
   shortestMessage: 0,
   longestMessage: 131_072,
+  jobs: "good",
   backoff: (attempt, chance) => chance * Math.min(120_000, 1000 * 2 ** (attempt - 1)),
 };
 
@@ -69,10 +72,15 @@ class ScriptedDevice {
   #lastId = 0;
   readonly #pending = new Map<number, Packet & { messageId?: number }>();
   #values: Record<string, unknown> = { level: 1 };
+  readonly #jobs: ScriptedJobs;
 
   constructor(world: VirtualWorld, habits: Habits) {
     this.#world = world;
     this.#habits = habits;
+    this.#jobs = new ScriptedJobs(habits.jobs, {
+      publish: (to, value) => this.#publish(to, value),
+      after: (delayMs, work) => this.#after(delayMs, this.#links, work),
+    });
   }
 
   dial(): void {
@@ -144,6 +152,7 @@ class ScriptedDevice {
     const { length } = packet.payload;
     if (length >= shortestMessage && length <= longestMessage && packet.qos === 1)
       this.#send({ cmd: "puback", messageId: packet.messageId! });
+    this.#jobs.received(packet.topic, String(packet.payload));
     if (packet.topic.endsWith("/update/delta") && this.#habits.follows) {
       const { state } = JSON.parse(String(packet.payload)) as { state: Record<string, unknown> };
       this.#values = { ...this.#values, ...state };
@@ -165,12 +174,13 @@ class ScriptedDevice {
     if (subscribes && isMissing) this.#subscribe();
     if (publishes) this.#publish("data/scripted", { value: 1 });
     if (reports) this.#report();
+    this.#jobs.online();
     this.#keepAlive(link);
   }
 
   #subscribe(): void {
     this.#hasSubscribed = true;
-    const filters = [topic, `${shadow}/accepted`, `${shadow}/delta`];
+    const filters = [topic, `${shadow}/accepted`, `${shadow}/delta`, ...this.#jobs.filters];
     this.#ask({
       cmd: "subscribe",
       messageId: this.#nextId(),

@@ -76,10 +76,9 @@ const program = new Command("skerry")
   )
   .addOption(engineOption())
   .option("--no-device", "only the cloud, for a device of your own")
-  .argument("[command]", "tour, advise, proxy, sign, or nothing to run the cloud and the device")
   .argument(
     "[command]",
-    "tour, advise, proxy, boot, pack, or nothing to run the cloud and the device",
+    "tour, advise, proxy, sign, boot, pack, or nothing to run the cloud and the device",
   )
   .action((command: string | undefined, options: RunOptions) => {
     if (command !== undefined) program.error(`error: unknown command '${command}'`);

@@ -27,17 +27,20 @@ function start(t: ExecutionContext, ...options: string[]) {
       child.emit("said");
     });
   }
+  // Kept from the beginning: it may end at any time, and nobody waits for what is not coming any more.
+  const closed = once(child, "close");
   const until = async (pattern: RegExp): Promise<RegExpExecArray> => {
     for (;;) {
       const found = pattern.exec(out);
       if (found !== null) return found;
-      await once(child, "said", { signal: AbortSignal.timeout(30_000) }).catch(() => {
-        throw new Error(`${pattern} was not said: ${out}`);
+      const said = once(child, "said", { signal: AbortSignal.timeout(30_000) });
+      const ended = closed.then(([code]) => Promise.reject(new Error(`ended: ${code}`)));
+      await Promise.race([said, ended]).catch(cause => {
+        throw new Error(`${pattern} was not said: ${out}`, { cause });
       });
     }
   };
   const stop = async (): Promise<void> => {
-    const closed = once(child, "close");
     child.kill("SIGTERM");
     t.deepEqual(await closed, [0, null]);
   };

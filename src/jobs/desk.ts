@@ -206,9 +206,15 @@ export class Desk implements JobOwner {
     this.#onReported = [];
   }
 
+  /** In a turn of its own, as `run`: what follows may write flash and restart. */
   reported(details: Details): void {
     const waiting = this.#onReported.find(one => one.details === details);
-    if (waiting) this.tell(() => waiting.callback());
+    const job = this.#job;
+    if (!waiting || !job) return;
+    const whenDue = () => {
+      if (this.journalOf(job)) this.tell(() => waiting.callback());
+    };
+    this.#wiring.host.timer.set(() => this.#wiring.enter(whenDue), 0);
   }
 
   // -- what a handler asks --

@@ -42,6 +42,9 @@ export interface JobQueue {
 const key = "job";
 /** How often what was asked for is tried again. */
 const backoff = Object.freeze({ baseMs: 2000, capMs: 300_000 });
+
+/** As many answers in a row may be lost before it is told, as with shadows. */
+const untoldSilences = 2;
 // Methods are `private`, not `#`: on XS each of those takes 16 bytes of its object.
 export class Jobs implements JobQueue, Machine {
   readonly #wiring: JobsWiring;
@@ -55,6 +58,7 @@ export class Jobs implements JobQueue, Machine {
   #pace: TimerHandle | undefined;
   #renewal: TimerHandle | undefined;
   #turn: TimerHandle | undefined;
+  #asking: TimerHandle | undefined;
 
   constructor(wiring: JobsWiring) {
     this.#wiring = wiring;
@@ -304,13 +308,24 @@ export class Jobs implements JobQueue, Machine {
     this.#turn = timer.set(() => this.#wiring.enter(whenDue), 0);
   }
 
+  /** Likewise: a request may come of a message that has just been read, of a block that has just been written. */
+  private asking(work: () => void): void {
+    const { timer } = this.#wiring.host;
+    timer.clear(this.#asking);
+    const { request } = this.#record;
+    const whenDue = () => {
+      if (request !== undefined && this.#record.request === request) work();
+    };
+    this.#asking = timer.set(() => this.#wiring.enter(whenDue), 0);
+  }
+
   private perform(effect: JobEffect): void {
     const desk = this.#desk;
     switch (effect.type) {
       case "get":
-        return this.get(effect.which, effect.hasDocument);
+        return this.asking(() => this.get(effect.which, effect.hasDocument));
       case "update":
-        return this.update(effect);
+        return this.asking(() => this.update(effect));
       case "pace":
         return this.paced();
       case "judge":
@@ -389,8 +404,10 @@ export class Jobs implements JobQueue, Machine {
     this.#requests.send(this.#wiring.session, topic, payload, () => {
       this.#token = undefined;
       if (this.#record.state === "restarting") return;
-      const error = new AgentError("job/timeout", `jobs ${suffix}: no answer`);
-      this.event({ type: "busy", error });
+      // One answer is lost on any slow link: the third silence in a row is told.
+      const isTold = this.#record.failures >= untoldSilences;
+      const error = isTold && new AgentError("job/timeout", `jobs ${suffix}: no answer`);
+      this.event({ type: "busy", error: error || undefined });
     });
   }
 

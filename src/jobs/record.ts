@@ -85,7 +85,9 @@ export type JobEvent =
       readonly error: AgentError;
     }
   /** `refused`: the request; `unreadable`: the answer, or the document in it. */
-  | { readonly type: "refused" | "unreadable" | "busy"; readonly error: AgentError }
+  | { readonly type: "refused" | "unreadable"; readonly error: AgentError }
+  /** Not now. @param error what is told of it */
+  | { readonly type: "busy"; readonly error: AgentError | undefined }
   | { readonly type: "report"; readonly details: Details }
   | { readonly type: "kept"; readonly state: Uint8Array }
   | { readonly type: "finished"; readonly outcome: Outcome };

@@ -15,8 +15,10 @@ export function createSystem(bridge: Bridge): System {
     bridge.request("system.sleep", [delayMs]);
     throw new Error("system: asleep");
   };
+  const resetReason = bridge.request("system.resetReason").value as System["resetReason"] | null;
   return {
     id: bridge.request("system.id").value as string,
+    ...(resetReason && { resetReason }),
     restart: () => {
       bridge.request("system.restart");
       throw new Error("system: restarting");

@@ -96,6 +96,8 @@ export class Requests {
       }
       case "system.id":
         return { value: system.id };
+      case "system.resetReason":
+        return { value: system.resetReason };
       case "system.freeHeapBytes":
         return { value: system.freeHeapBytes() };
       case "system.canSleep":

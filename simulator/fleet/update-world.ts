@@ -23,9 +23,12 @@ import {
   type UpdatableConfig,
   updatable,
 } from "./updatable.js";
+import { XsProgram } from "./updatable-xs.js";
 
 export interface UpdateWorldOptions {
   readonly seed?: number;
+  /** Path of the XS engine's worker that runs the device's program; Node when absent. */
+  readonly worker?: string;
   /** What runs first; default 1.0.0, good. */
   readonly first?: Partial<Firmware>;
   readonly slots?: Omit<SlotsOptions, "image">;
@@ -78,19 +81,24 @@ export class UpdateWorld {
   readonly cuts = new Map<number, Cut | number>();
   /** Flash operations of each boot. */
   readonly powers: Power[] = [];
+  /** On Node. */
   agent: Agent | undefined;
   host: Host | undefined;
   readonly #options: UpdateWorldOptions;
   readonly #random: Random;
   #cloud: Cloud | undefined;
   #power = new Power();
+  /** On XS. */
+  #program: XsProgram | undefined;
+  #isProgramOnline = false;
+  #closing: Promise<unknown> = Promise.resolve();
   #isStarting = false;
   #isOff = false;
 
   private constructor(options: UpdateWorldOptions) {
     this.#options = options;
     this.#random = new Random(options.seed ?? 1);
-    this.clock = new VirtualClock({ idle: () => this.#cloud?.idle() ?? Promise.resolve() });
+    this.clock = new VirtualClock({ idle: () => this.#idle() });
     this.network = new Network(this.clock, (link, peer, { host }) =>
       host === downloads ? this.cloud.acceptDownload(link) : this.cloud.accept(link, peer),
     );
@@ -133,7 +141,7 @@ export class UpdateWorld {
   }
 
   get isOnline(): boolean {
-    return this.agent?.link.state === "online";
+    return this.agent ? this.agent.link.state === "online" : this.#isProgramOnline;
   }
 
   get running(): Boot {
@@ -151,10 +159,14 @@ export class UpdateWorld {
     try {
       this.#start(power, resetReason);
     } catch (error) {
-      // What a board does with a program that ends.
-      this.#off();
-      this.#again(error instanceof PowerCut ? "powerOn" : "other");
+      this.#crash(error);
     }
+  }
+
+  /** What a board does with a program that ends. */
+  #crash(error: unknown): void {
+    this.#off();
+    this.#again(error instanceof PowerCut ? "powerOn" : "other");
   }
 
   #start(power: Power, resetReason: Host["system"]["resetReason"]): void {
@@ -171,12 +183,29 @@ export class UpdateWorld {
       ...{ slot: update!.running, isOnTrial: update!.isOnTrial, at: clock.ticks() },
     });
     this.host = host;
-    this.agent = updatable(host, this.#config(firmware), status => {
-      this.statuses.push(status);
-      this.#options.onStatus?.(status);
-      this.#watch();
-    });
+    const config = this.#config(firmware);
+    const onStatus = (status: AgentStatus) => this.#onStatus(status);
+    const { worker } = this.#options;
+    if (worker === undefined) this.agent = updatable(host, config, onStatus);
+    else {
+      const onCrash = (error: Error) => this.#crash(error);
+      this.#program = new XsProgram({ worker, host, config, onStatus, onCrash });
+    }
     this.#watch();
+  }
+
+  #onStatus(status: AgentStatus): void {
+    this.#isProgramOnline =
+      status.type === "online" || (this.#isProgramOnline && status.type !== "offline");
+    this.statuses.push(status);
+    this.#options.onStatus?.(status);
+    this.#watch();
+  }
+
+  async #idle(): Promise<void> {
+    await this.#cloud?.idle();
+    await this.#program?.idle();
+    await this.#closing;
   }
 
   #config(firmware: Firmware): UpdatableConfig {
@@ -203,6 +232,10 @@ export class UpdateWorld {
   #off(): void {
     this.#power.cut();
     this.agent = undefined;
+    const program = this.#program;
+    this.#program = undefined;
+    this.#isProgramOnline = false;
+    if (program) this.#closing = Promise.all([this.#closing, program.close()]);
   }
 
   #again(resetReason: Host["system"]["resetReason"]): void {
@@ -214,6 +247,7 @@ export class UpdateWorld {
   async close(): Promise<void> {
     this.#isOff = true;
     this.#off();
+    await this.#closing;
     await this.cloud.close();
   }
 

@@ -30,7 +30,7 @@ export function readCbor<S extends Shape>(bytes: Uint8Array, shape: S, where: st
 }
 
 class Reader {
-  #bytes: Uint8Array;
+  readonly #bytes: Uint8Array;
   readonly #where: string;
   #at = 0;
 
@@ -44,31 +44,29 @@ class Reader {
       this.#at++;
       return undefined;
     }
-    const [type, argument] = this.#head();
+    const [type, argument] = this.head();
     if (typeof shape === "object" || shape === "strings") {
-      if (type !== map) this.#fail(`${path} is not a map`);
+      if (type !== map) this.fail(`${path} is not a map`);
       return shape === "strings"
-        ? this.#strings(argument, path)
-        : this.#members(argument, shape, path, depth);
+        ? this.strings(argument, path)
+        : this.members(argument, shape, path, depth);
     }
-    if (type === text && shape === "string") return this.#text(argument);
+    if (type === text && shape === "string") return this.text(argument);
     if (type === byteString && shape === "raw") {
-      const start = this.#take(argument);
+      const start = this.take(argument);
       return this.#bytes.subarray(start, this.#at);
     }
     if (type <= negative && (shape === "integer" || shape === "number"))
       return type === unsigned ? argument : -1 - argument;
     if (type === simple && shape === "boolean" && argument <= 21) return argument === 21;
-    return this.#fail(`${path} is not a ${shape}`);
+    return this.fail(`${path} is not a ${shape}`);
   }
 
-  /** Lets go of the bytes: XS keeps a reader in memory until the next one is made. */
   end(): void {
-    if (this.#at < this.#bytes.length) this.#fail("more after the item");
-    this.#bytes = new Uint8Array(0);
+    if (this.#at < this.#bytes.length) this.fail("more after the item");
   }
 
-  #members(
+  private members(
     count: number,
     shape: { readonly [name: string]: Shape },
     path: string,
@@ -78,76 +76,76 @@ class Reader {
     const result: Record<string, unknown> = {};
     for (const name of names) result[name] = undefined;
     for (let i = 0; i < count; i++) {
-      const key = this.#key();
+      const key = this.key();
       const name = names.find(known => known === key);
-      if (name === undefined) this.#skip(depth + 1);
-      else if (result[name] !== undefined) this.#fail(`${path}.${name} twice`);
+      if (name === undefined) this.skip(depth + 1);
+      else if (result[name] !== undefined) this.fail(`${path}.${name} twice`);
       else result[name] = this.read(shape[name]!, `${path}.${name}`, depth + 1);
     }
     return result;
   }
 
-  #strings(count: number, path: string): Map<string, string> {
-    if (count > limits.names) this.#fail(`${path} has more than ${limits.names} members`);
+  private strings(count: number, path: string): Map<string, string> {
+    if (count > limits.names) this.fail(`${path} has more than ${limits.names} members`);
     const result = new Map<string, string>();
     for (let i = 0; i < count; i++) {
-      const key = this.#key();
+      const key = this.key();
       result.set(key, this.read("string", `${path}.${key}`, 1) as string);
     }
     return result;
   }
 
-  #key(): string {
-    const [type, argument] = this.#head();
-    if (type !== text) this.#fail("a key must be a text string");
-    return this.#text(argument);
+  private key(): string {
+    const [type, argument] = this.head();
+    if (type !== text) this.fail("a key must be a text string");
+    return this.text(argument);
   }
 
-  #text(length: number): string {
-    const start = this.#take(length);
+  private text(length: number): string {
+    const start = this.take(length);
     return fromUtf8(this.#bytes, start, this.#at);
   }
 
   /** Passes over one item. Bounded: each level costs a byte of input, and levels are counted. */
-  #skip(depth: number): void {
-    if (depth > limits.jsonDepth) this.#fail(`nesting deeper than ${limits.jsonDepth}`);
-    const [type, argument] = this.#head();
-    if (type === text || type === byteString) this.#take(argument);
-    if (type === array) for (let i = 0; i < argument; i++) this.#skip(depth + 1);
+  private skip(depth: number): void {
+    if (depth > limits.jsonDepth) this.fail(`nesting deeper than ${limits.jsonDepth}`);
+    const [type, argument] = this.head();
+    if (type === text || type === byteString) this.take(argument);
+    if (type === array) for (let i = 0; i < argument; i++) this.skip(depth + 1);
     if (type === map) {
       for (let i = 0; i < argument; i++) {
-        this.#key();
-        this.#skip(depth + 1);
+        this.key();
+        this.skip(depth + 1);
       }
     }
   }
 
   /** @returns major type and argument */
-  #head(): readonly [type: number, argument: number] {
-    const first = this.#bytes[this.#take(1)]!;
+  private head(): readonly [type: number, argument: number] {
+    const first = this.#bytes[this.take(1)]!;
     const type = first >> 5;
     const info = first & 31;
-    if (type === 6) this.#fail("a tag");
+    if (type === 6) this.fail("a tag");
     if (type === simple && (info < 20 || info > 23))
-      this.#fail("neither false, true, null nor undefined");
+      this.fail("neither false, true, null nor undefined");
     if (info < 24) return [type, info];
-    if (info > 27) this.#fail("no definite length");
+    if (info > 27) this.fail("no definite length");
     const length = 2 ** (info - 24);
-    const start = this.#take(length);
+    const start = this.take(length);
     let argument = 0;
     for (let i = 0; i < length; i++) argument = argument * 256 + this.#bytes[start + i]!;
-    if (!Number.isSafeInteger(argument)) this.#fail(`number ${argument} is out of range`);
+    if (!Number.isSafeInteger(argument)) this.fail(`number ${argument} is out of range`);
     return [type, argument];
   }
 
   /** @returns where the `length` bytes begin that are used up now */
-  #take(length: number): number {
-    if (length > this.#bytes.length - this.#at) this.#fail("ends too soon");
+  private take(length: number): number {
+    if (length > this.#bytes.length - this.#at) this.fail("ends too soon");
     this.#at += length;
     return this.#at - length;
   }
 
-  #fail(reason: string): never {
+  private fail(reason: string): never {
     const place = `byte ${this.#at} of ${this.#bytes.length}`;
     throw new AgentError("codec/cbor", `${this.#where}: ${reason} (${place})`);
   }

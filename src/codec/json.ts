@@ -105,225 +105,225 @@ class Reader {
   }
 
   read(shape: Shape, path: string, depth: number): unknown {
-    const first = this.#peek();
+    const first = this.peek();
     if (shape === "raw")
-      return first === 110 ? (this.read("scalar", path, depth) ?? undefined) : this.#raw(depth);
+      return first === 110 ? (this.read("scalar", path, depth) ?? undefined) : this.raw(depth);
     if (typeof shape === "object") {
-      if (first === openBrace) return this.#members(shape, path, depth);
+      if (first === openBrace) return this.members(shape, path, depth);
     } else if (shape === "strings") {
-      if (first === openBrace) return this.#strings(path, depth);
+      if (first === openBrace) return this.strings(path, depth);
     } else {
       if (first === openBrace || first === openBracket) {
-        if (shape !== "scalar") this.#fail(`${path} is not a ${shape}`);
-        this.#skip(depth);
+        if (shape !== "scalar") this.fail(`${path} is not a ${shape}`);
+        this.skip(depth);
         return unsupported;
       }
-      const value = this.#scalar();
+      const value = this.scalar();
       if (shape === "scalar") return value;
-      if (value === unsupported) this.#fail(`${path} is out of range or no text`);
+      if (value === unsupported) this.fail(`${path} is out of range or no text`);
       if (fits(shape, value)) return value;
-      if (value !== null) this.#fail(`${path} is not a ${shape}`);
+      if (value !== null) this.fail(`${path} is not a ${shape}`);
       return undefined;
     }
     if (first === 110) {
-      this.#scalar();
+      this.scalar();
       return undefined;
     }
-    if (!this.#judge) this.#fail(`${path} is not an object`);
-    this.#skip(depth);
+    if (!this.#judge) this.fail(`${path} is not an object`);
+    this.skip(depth);
     return unsupported;
   }
 
   /** A view of the text, not a copy. */
-  #raw(depth: number): Uint8Array {
+  private raw(depth: number): Uint8Array {
     const start = this.#at;
-    this.#skip(depth);
+    this.skip(depth);
     return this.#bytes.subarray(start, this.#at);
   }
 
   /** @returns the elements' own texts; a view of each, not a copy */
   elements(path: string, most: number): readonly Uint8Array[] {
-    if (this.#peek() !== openBracket) this.#fail(`${path} is not an array`);
+    if (this.peek() !== openBracket) this.fail(`${path} is not an array`);
     this.#at++;
     const found: Uint8Array[] = [];
-    if (this.#peek() === closeBracket) {
+    if (this.peek() === closeBracket) {
       this.#at++;
       return found;
     }
     for (;;) {
-      if (found.length >= most) this.#fail(`${path} has more than ${most} elements`);
-      this.#space();
-      found.push(this.#raw(1));
-      const next = this.#peek();
+      if (found.length >= most) this.fail(`${path} has more than ${most} elements`);
+      this.space();
+      found.push(this.raw(1));
+      const next = this.peek();
       this.#at++;
       if (next === closeBracket) return found;
-      if (next !== comma) this.#fail("',' or ']' expected");
+      if (next !== comma) this.fail("',' or ']' expected");
     }
   }
 
   end(): void {
-    this.#space();
-    if (this.#at < this.#bytes.length) this.#fail("more after the value");
+    this.space();
+    if (this.#at < this.#bytes.length) this.fail("more after the value");
   }
 
-  #members(shape: { readonly [name: string]: Shape }, path: string, depth: number): unknown {
-    if (depth >= limits.jsonDepth) this.#fail(`nesting deeper than ${limits.jsonDepth}`);
+  private members(shape: { readonly [name: string]: Shape }, path: string, depth: number): unknown {
+    if (depth >= limits.jsonDepth) this.fail(`nesting deeper than ${limits.jsonDepth}`);
     const names = Object.keys(shape);
     const result: Record<string, unknown> = {};
     for (const name of names) result[name] = undefined;
-    this.#eachMember(key => {
+    this.eachMember(key => {
       const name = names.find(known => known === key);
       if (name === undefined) {
         this.#judge?.onOther(path, key);
-        this.#skip(depth + 1);
+        this.skip(depth + 1);
       } else result[name] = this.read(shape[name]!, `${path}.${name}`, depth + 1);
     });
     return result;
   }
 
-  #strings(path: string, depth: number): Map<string, string> {
+  private strings(path: string, depth: number): Map<string, string> {
     const result = new Map<string, string>();
-    this.#eachMember(key => {
+    this.eachMember(key => {
       if (this.#judge) {
         const value = this.read("scalar", path, depth + 1);
         if (result.size < limits.names) result.set(key, typeof value === "string" ? value : "");
         return;
       }
-      if (result.size >= limits.names) this.#fail(`${path} has more than ${limits.names} members`);
+      if (result.size >= limits.names) this.fail(`${path} has more than ${limits.names} members`);
       result.set(key, this.read("string", `${path}.${key}`, 1) as string);
     });
     return result;
   }
 
-  #eachMember(take: (key: string) => void): void {
+  private eachMember(take: (key: string) => void): void {
     this.#at++;
-    if (this.#peek() === closeBrace) {
+    if (this.peek() === closeBrace) {
       this.#at++;
       return;
     }
     for (;;) {
-      if (this.#peek() !== quote) this.#fail("a member name must be a string");
-      const key = this.#string();
-      if (this.#peek() !== colon) this.#fail("':' expected");
+      if (this.peek() !== quote) this.fail("a member name must be a string");
+      const key = this.string();
+      if (this.peek() !== colon) this.fail("':' expected");
       this.#at++;
       take(key === unsupported ? "\ufffd" : key);
-      const next = this.#peek();
+      const next = this.peek();
       this.#at++;
       if (next === closeBrace) return;
-      if (next !== comma) this.#fail("',' or '}' expected");
+      if (next !== comma) this.fail("',' or '}' expected");
     }
   }
 
   /** Passes over one value, checking it; open brackets are remembered in a list, not by recursion. */
-  #skip(depth: number): void {
+  private skip(depth: number): void {
     const open: boolean[] = [];
     for (;;) {
-      if (this.#skipStart(open, depth)) continue;
+      if (this.skipStart(open, depth)) continue;
       for (;;) {
         const isObject = open[open.length - 1];
         if (isObject === undefined) return;
-        const next = this.#peek();
+        const next = this.peek();
         this.#at++;
         if (next === comma) {
-          if (isObject) this.#skipName();
+          if (isObject) this.skipName();
           break;
         }
         if (next !== (isObject ? closeBrace : closeBracket))
-          this.#fail("',' or a closing bracket expected");
+          this.fail("',' or a closing bracket expected");
         open.pop();
       }
     }
   }
 
   /** @returns true when a container was opened that has members: the first of them starts here. */
-  #skipStart(open: boolean[], depth: number): boolean {
-    const first = this.#peek();
+  private skipStart(open: boolean[], depth: number): boolean {
+    const first = this.peek();
     if (first !== openBrace && first !== openBracket) {
-      this.#skipScalar();
+      this.skipScalar();
       return false;
     }
     if (depth + open.length >= limits.jsonDepth)
-      this.#fail(`nesting deeper than ${limits.jsonDepth}`);
+      this.fail(`nesting deeper than ${limits.jsonDepth}`);
     const isObject = first === openBrace;
     this.#at++;
-    if (this.#peek() === (isObject ? closeBrace : closeBracket)) {
+    if (this.peek() === (isObject ? closeBrace : closeBracket)) {
       this.#at++;
       return false;
     }
     open.push(isObject);
-    if (isObject) this.#skipName();
+    if (isObject) this.skipName();
     return true;
   }
 
-  #skipName(): void {
-    if (this.#peek() !== quote) this.#fail("a member name must be a string");
-    this.#string();
-    if (this.#peek() !== colon) this.#fail("':' expected");
+  private skipName(): void {
+    if (this.peek() !== quote) this.fail("a member name must be a string");
+    this.string();
+    if (this.peek() !== colon) this.fail("':' expected");
     this.#at++;
   }
 
-  #scalar(): Scalar | typeof unsupported {
-    const first = this.#peek();
-    if (first === quote) return this.#string();
-    if (first === 116) return this.#word("true", true);
-    if (first === 102) return this.#word("false", false);
-    if (first === 110) return this.#word("null", null);
-    return this.#number();
+  private scalar(): Scalar | typeof unsupported {
+    const first = this.peek();
+    if (first === quote) return this.string();
+    if (first === 116) return this.word("true", true);
+    if (first === 102) return this.word("false", false);
+    if (first === 110) return this.word("null", null);
+    return this.number();
   }
 
   /** As `#scalar`, without making a value of it: how long a number is or how large matters to nobody then. */
-  #skipScalar(): void {
-    const first = this.#peek();
+  private skipScalar(): void {
+    const first = this.peek();
     const isWord = first === quote || first === 116 || first === 102 || first === 110;
-    if (isWord) this.#scalar();
-    else this.#passNumber();
+    if (isWord) this.scalar();
+    else this.passNumber();
   }
 
-  #word<T>(word: string, value: T): T {
+  private word<T>(word: string, value: T): T {
     for (let i = 0; i < word.length; i++) {
-      if (this.#bytes[this.#at + i] !== word.charCodeAt(i)) this.#fail("not a JSON value");
+      if (this.#bytes[this.#at + i] !== word.charCodeAt(i)) this.fail("not a JSON value");
     }
     this.#at += word.length;
     return value;
   }
 
-  #number(): number | typeof unsupported {
+  private number(): number | typeof unsupported {
     const start = this.#at;
-    this.#passNumber();
+    this.passNumber();
     if (this.#at - start > 40) return unsupported;
     const value = Number(fromUtf8(this.#bytes, start, this.#at));
     return Number.isFinite(value) ? value : unsupported;
   }
 
   /** RFC 8259 section 6. */
-  #passNumber(): void {
+  private passNumber(): void {
     if (this.#bytes[this.#at] === 45) this.#at++;
     if (this.#bytes[this.#at] === 48) this.#at++;
-    else this.#digits();
+    else this.digits();
     if (this.#bytes[this.#at] === 46) {
       this.#at++;
-      this.#digits();
+      this.digits();
     }
     if (((this.#bytes[this.#at] ?? 0) | 32) !== 101) return;
     this.#at++;
     const sign = this.#bytes[this.#at];
     if (sign === 43 || sign === 45) this.#at++;
-    this.#digits();
+    this.digits();
   }
 
-  #digits(): void {
+  private digits(): void {
     const start = this.#at;
     while (isDigit(this.#bytes[this.#at])) this.#at++;
-    if (this.#at === start) this.#fail("not a JSON value");
+    if (this.#at === start) this.fail("not a JSON value");
   }
 
-  #string(): string | typeof unsupported {
+  private string(): string | typeof unsupported {
     const start = ++this.#at;
     let plain = true;
     for (;;) {
       const byte = this.#bytes[this.#at];
-      if (byte === undefined) this.#fail("string without an end");
-      if (byte < 32) this.#fail("control character in a string");
+      if (byte === undefined) this.fail("string without an end");
+      if (byte < 32) this.fail("control character in a string");
       if (byte === quote) break;
       if (byte === 92) {
         plain = false;
@@ -332,10 +332,10 @@ class Reader {
       this.#at++;
     }
     const end = this.#at++;
-    return plain ? fromUtf8(this.#bytes, start, end) : this.#unescape(start, end);
+    return plain ? fromUtf8(this.#bytes, start, end) : this.unescape(start, end);
   }
 
-  #unescape(start: number, end: number): string | typeof unsupported {
+  private unescape(start: number, end: number): string | typeof unsupported {
     const parts: string[] = [];
     let from = start;
     let isText = true;
@@ -344,13 +344,13 @@ class Reader {
       parts.push(fromUtf8(this.#bytes, from, at));
       const code = this.#bytes[at + 1]!;
       if (code === 117) {
-        const point = this.#escapedPoint(at, end);
+        const point = this.escapedPoint(at, end);
         if (point >= 0xd800 && point <= 0xdfff) isText = false;
         parts.push(String.fromCodePoint(point));
         at += point > 0xffff ? 11 : 5;
       } else {
         const index = '"\\/bfnrt'.indexOf(String.fromCharCode(code));
-        if (index < 0) this.#fail("unknown escape in a string");
+        if (index < 0) this.fail("unknown escape in a string");
         parts.push('"\\/\b\f\n\r\t'.charAt(index));
         at++;
       }
@@ -361,38 +361,38 @@ class Reader {
   }
 
   /** A surrogate without its other half stands for itself. */
-  #escapedPoint(at: number, end: number): number {
-    const high = this.#hex4(at + 2, end);
+  private escapedPoint(at: number, end: number): number {
+    const high = this.hex4(at + 2, end);
     if (high < 0xd800 || high > 0xdfff) return high;
     const isPair = high < 0xdc00 && this.#bytes[at + 6] === 92 && this.#bytes[at + 7] === 117;
-    const low = isPair ? this.#hex4(at + 8, end) : 0;
+    const low = isPair ? this.hex4(at + 8, end) : 0;
     if (low < 0xdc00 || low > 0xdfff) return high;
     return 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
   }
 
-  #hex4(from: number, end: number): number {
+  private hex4(from: number, end: number): number {
     let value = 0;
     for (let i = from; i < from + 4; i++) {
       const byte = i < end ? this.#bytes[i]! : 0;
       const lower = byte | 32;
       const digit =
         byte >= 48 && byte <= 57 ? byte - 48 : lower >= 97 && lower <= 102 ? lower - 87 : -1;
-      if (digit < 0) this.#fail("bad \\u escape in a string");
+      if (digit < 0) this.fail("bad \\u escape in a string");
       value = value * 16 + digit;
     }
     return value;
   }
 
-  #space(): void {
+  private space(): void {
     while (this.#at < this.#bytes.length && isSpace(this.#bytes[this.#at]!)) this.#at++;
   }
 
-  #peek(): number {
-    this.#space();
+  private peek(): number {
+    this.space();
     return this.#bytes[this.#at] ?? -1;
   }
 
-  #fail(reason: string): never {
+  private fail(reason: string): never {
     throw new AgentError(
       "codec/json",
       `${this.#where}: ${reason} (byte ${this.#at} of ${this.#bytes.length})`,

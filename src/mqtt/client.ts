@@ -137,28 +137,28 @@ export class MQTTClient implements MQTTClientLike {
     this.#keepAliveMs = options.keepAlive;
     this.#parser = new PacketParser(options.protocolVersion);
     this.#receivedAt = options.clock.ticks();
-    this.#within(limits.resolveMs, "no address");
+    this.within(limits.resolveMs, "no address");
     try {
-      this.#resolve(options);
+      this.resolve(options);
     } catch (error) {
       this.close();
       throw error;
     }
   }
 
-  #resolve(options: MQTTClientOptions): void {
+  private resolve(options: MQTTClientOptions): void {
     this.#resolver = new options.dns.io(options.dns);
     this.#resolver.resolve({
       host: options.host,
       onResolved: (_host, address, others = []) =>
-        this.#guard(() => {
+        this.guard(() => {
           this.#resolver?.close();
           this.#resolver = undefined;
           this.#addresses = others.slice(0, limits.addresses - 1);
-          this.#dial(address);
+          this.dial(address);
         }),
       onError: (host, cause) =>
-        this.#fail(new AgentError("connection/resolve", `${host}: no address`, { cause })),
+        this.fail(new AgentError("connection/resolve", `${host}: no address`, { cause })),
     });
   }
 
@@ -177,29 +177,29 @@ export class MQTTClient implements MQTTClientLike {
   write(bytes: Uint8Array | undefined, options?: WriteOptions): number {
     if (this.#state !== "connected" || this.#isLeaving)
       throw new AgentError("mqtt/closed", "MQTT: write without a connection");
-    if (!options) return this.#send(bytes!, bytes!.length);
+    if (!options) return this.send(bytes!, bytes!.length);
     const { protocolVersion } = this.#options;
     switch (options.operation ?? operation.PUBLISH) {
       case operation.PUBLISH:
-        return this.#sendPublish(bytes ?? new Uint8Array(0), options);
+        return this.sendPublish(bytes ?? new Uint8Array(0), options);
       case operation.PUBACK:
-        return this.#send(encodePuback(options.id!));
+        return this.send(encodePuback(options.id!));
       case operation.SUBSCRIBE:
-        return this.#send(encodeSubscribe(options.id!, options.items!, protocolVersion));
+        return this.send(encodeSubscribe(options.id!, options.items!, protocolVersion));
       case operation.UNSUBSCRIBE:
-        return this.#send(encodeUnsubscribe(options.id!, options.items!, protocolVersion));
+        return this.send(encodeUnsubscribe(options.id!, options.items!, protocolVersion));
       case operation.PINGREQ:
-        return this.#send(encodeEmpty(operation.PINGREQ));
+        return this.send(encodeEmpty(operation.PINGREQ));
       case operation.DISCONNECT:
-        return this.#leave();
+        return this.leave();
       default:
         throw new AgentError("mqtt/limit", `MQTT: operation ${options.operation} cannot be sent`);
     }
   }
 
   /** Nothing may follow DISCONNECT. MQTT 3.1.1 and 5 section 3.14.4 */
-  #leave(): number {
-    this.#send(encodeEmpty(operation.DISCONNECT));
+  private leave(): number {
+    this.send(encodeEmpty(operation.DISCONNECT));
     this.#options.timer.clear(this.#keepAlive);
     this.#isLeaving = true;
     return 0;
@@ -212,15 +212,15 @@ export class MQTTClient implements MQTTClientLike {
     this.#payload = count < payload.length ? payload.subarray(count) : undefined;
     if (!this.#payload && !this.#receiving) {
       this.#options.timer.clear(this.#resume);
-      this.#resume = this.#options.timer.set(() => this.#guard(() => this.#receive()), 0);
+      this.#resume = this.#options.timer.set(() => this.guard(() => this.receive()), 0);
     }
     return result;
   }
 
-  #sendPublish(bytes: Uint8Array, options: WriteOptions): number {
+  private sendPublish(bytes: Uint8Array, options: WriteOptions): number {
     const byteLength = options.byteLength ?? bytes.length;
     const topic = options.topic!;
-    const alias = this.#aliasOf(topic);
+    const alias = this.aliasOf(topic);
     const isKnown = alias !== undefined && alias <= this.#aliases!.length;
     const header = encodePublishHeader(
       {
@@ -235,14 +235,14 @@ export class MQTTClient implements MQTTClientLike {
       byteLength,
       this.#options.protocolVersion,
     );
-    const writable = this.#send(concat([header, bytes]));
+    const writable = this.send(concat([header, bytes]));
     if (alias !== undefined && !isKnown) this.#aliases!.push(topic);
     this.#owed = byteLength - bytes.length;
     return writable;
   }
 
   /** Topics get aliases in the order they come, until there are no more. @see MQTT 5 section 3.3.2.3.4 */
-  #aliasOf(topic: string): number | undefined {
+  private aliasOf(topic: string): number | undefined {
     if (this.#aliasMaximum === 0) return undefined;
     this.#aliases ??= [];
     const at = this.#aliases.indexOf(topic);
@@ -251,7 +251,7 @@ export class MQTTClient implements MQTTClientLike {
   }
 
   /** @param payload bytes of an open PUBLISH that `bytes` continues */
-  #send(bytes: Uint8Array, payload = 0): number {
+  private send(bytes: Uint8Array, payload = 0): number {
     if (payload > this.#owed || (payload === 0 && this.#owed > 0)) {
       throw new AgentError(
         "mqtt/limit",
@@ -267,65 +267,65 @@ export class MQTTClient implements MQTTClientLike {
   }
 
   /** Each stage has its time; all of them together have the link's. */
-  #within(delayMs: number, message: string): void {
+  private within(delayMs: number, message: string): void {
     const { timer, host } = this.#options;
     timer.clear(this.#deadline);
     this.#deadline = timer.set(() => {
       const error = new AgentError("connection/timeout", `${host}: ${message} in ${delayMs} ms`);
-      this.#guard(() => this.#lost(error));
+      this.guard(() => this.lost(error));
     }, delayMs);
   }
 
-  #dial(address: string): void {
+  private dial(address: string): void {
     if (this.#state === "closed") return;
     const { host, port, socket } = this.#options;
-    this.#within(limits.handshakeMs, `no TLS with ${address}`);
+    this.within(limits.handshakeMs, `no TLS with ${address}`);
     let mine: TLSSocket | undefined;
     mine = new socket.io({
       secure: socket.secure,
       address,
       host,
       port,
-      onReadable: () => this.#guard(() => this.#receive()),
-      onWritable: count => this.#guard(() => this.#onWritable(count)),
+      onReadable: () => this.guard(() => this.receive()),
+      onWritable: count => this.guard(() => this.onWritable(count)),
       onError: cause =>
-        this.#guard(() => {
+        this.guard(() => {
           // Of a socket that was given up for the next address.
-          if (mine === this.#socket) this.#lost(asLinkError(cause));
+          if (mine === this.#socket) this.lost(asLinkError(cause));
         }),
     });
     this.#socket = mine;
   }
 
   /** The link broke: before the handshake is over, the name's next address is tried. */
-  #lost(error: AgentError): void {
+  private lost(error: AgentError): void {
     const [next, ...others] = this.#addresses;
     if (this.#state !== "dialing" || next === undefined || this.#socket === undefined) {
-      this.#fail(error);
+      this.fail(error);
       return;
     }
     this.#socket.close();
     this.#addresses = others;
-    this.#dial(next);
+    this.dial(next);
   }
 
-  #onWritable(count: number): void {
+  private onWritable(count: number): void {
     this.#writable = count;
     if (this.#state === "dialing") {
       this.#state = "connecting";
       this.#addresses = [];
-      this.#within(limits.connackMs, "no CONNACK");
+      this.within(limits.connackMs, "no CONNACK");
       this.#writable = this.#socket!.write(encodeConnect(this.#options));
     } else if (this.#state === "connected") this.#options.onWritable(count);
   }
 
-  #receive(): void {
+  private receive(): void {
     if (this.#receiving || this.#state === "closed") return;
     this.#receiving = true;
     try {
       while (this.#state !== ("closed" as string) && !this.#payload) {
         const event = this.#parser.next();
-        if (event) this.#handle(event);
+        if (event) this.handle(event);
         else {
           const bytes = this.#socket?.read(limits.readBytes);
           if (!bytes || bytes.byteLength === 0) return;
@@ -338,23 +338,25 @@ export class MQTTClient implements MQTTClientLike {
     }
   }
 
-  #handle(event: Publish | Payload | Connack | Acknowledgement | Disconnect | Pingresp): void {
+  private handle(
+    event: Publish | Payload | Connack | Acknowledgement | Disconnect | Pingresp,
+  ): void {
     if (event.operation === 13) return;
-    if (event.operation === 2) this.#connack(event);
+    if (event.operation === 2) this.connack(event);
     else if (this.#state !== "connected") {
       throw new AgentError("mqtt/packet", `MQTT: packet type ${event.operation} before CONNACK`);
     } else if (event.operation === 3) this.#publish = event;
-    else if (event.operation === 0) this.#offer(event);
+    else if (event.operation === 0) this.offer(event);
     else if (event.operation === 14) {
-      this.#fail(reasonError("DISCONNECT", event.reasonCode, event.properties));
+      this.fail(reasonError("DISCONNECT", event.reasonCode, event.properties));
     } else this.#options.onControl(event);
   }
 
-  #connack(message: Connack): void {
+  private connack(message: Connack): void {
     if (this.#state !== "connecting")
       throw new AgentError("mqtt/packet", "MQTT: CONNACK out of place");
     if (message.reasonCode !== 0) {
-      this.#fail(reasonError("CONNACK", message.reasonCode, message.properties));
+      this.fail(reasonError("CONNACK", message.reasonCode, message.properties));
       return;
     }
     this.#state = "connected";
@@ -365,7 +367,7 @@ export class MQTTClient implements MQTTClientLike {
     if (serverKeepAlive) this.#keepAliveMs = serverKeepAlive * 1000;
     this.#aliasMaximum = Math.min(topicAliasMaximum, limits.topicAliases);
     this.#keepAlive = timer.repeat(
-      () => this.#guard(() => this.#checkAlive()),
+      () => this.guard(() => this.checkAlive()),
       Math.ceil(this.#keepAliveMs / 2),
     );
     this.#options.onControl(message);
@@ -373,7 +375,7 @@ export class MQTTClient implements MQTTClientLike {
   }
 
   /** Passes one piece of a payload on; what is not read at once holds back everything behind it. */
-  #offer(payload: Payload): void {
+  private offer(payload: Payload): void {
     const first = this.#publish;
     this.#publish = undefined;
     this.#payload = payload.bytes.length > 0 ? payload.bytes : undefined;
@@ -397,10 +399,10 @@ export class MQTTClient implements MQTTClientLike {
    * Every half keep-alive: ask for a sign of life, and give up before one and a half have passed without any. After more than
    * a whole one this is the last moment for that.
    */
-  #checkAlive(): void {
+  private checkAlive(): void {
     const silentMs = this.#options.clock.ticks() - this.#receivedAt;
     if (silentMs > this.#keepAliveMs) {
-      this.#fail(
+      this.fail(
         new AgentError("mqtt/keep-alive", `MQTT: nothing received for ${Math.round(silentMs)} ms`),
       );
     } else if (this.#owed === 0 && this.#writable >= 2) {
@@ -410,19 +412,19 @@ export class MQTTClient implements MQTTClientLike {
   }
 
   /** The one door from the host: an exception that left it would restart the device. */
-  #guard(work: () => void): void {
+  private guard(work: () => void): void {
     if (this.#state === "closed") return;
     try {
       work();
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
     }
   }
 
-  #fail(error: unknown): void {
+  private fail(error: unknown): void {
     if (this.#state === "closed") return;
     const wasAsked = this.#state === "connecting" && isLost(error);
-    this.#sayWhy(error);
+    this.sayWhy(error);
     this.close();
     // How AWS answers a certificate or policy it does not accept.
     const unanswered = () =>
@@ -431,7 +433,7 @@ export class MQTTClient implements MQTTClientLike {
   }
 
   /** MQTT 5: a server that broke the rules is told so, where there is room. Section 4.13.1 */
-  #sayWhy(error: unknown): void {
+  private sayWhy(error: unknown): void {
     const isPacket = error instanceof AgentError && error.code === "mqtt/packet";
     const isHeard = this.#state === "connected" && !this.#isLeaving;
     if (!isPacket || !isHeard || this.#options.protocolVersion !== 5) return;

@@ -125,19 +125,19 @@ export class PacketParser {
    */
   next(): Packet | Payload | undefined {
     for (;;) {
-      if (this.#state === "payload") return this.#payload();
+      if (this.#state === "payload") return this.payload();
       if (this.#at >= this.#chunk.length) {
         // Let go of what is used up: a link idles with the last piece otherwise.
         this.#chunk = nothing;
         this.#at = 0;
         return undefined;
       }
-      const result = this.#byte(this.#chunk[this.#at++]!);
+      const result = this.byte(this.#chunk[this.#at++]!);
       if (result) return result;
     }
   }
 
-  #payload(): Payload | undefined {
+  private payload(): Payload | undefined {
     const available = Math.min(this.#remaining, this.#chunk.length - this.#at);
     if (available === 0 && this.#remaining > 0) return undefined;
     const bytes = this.#chunk.subarray(this.#at, this.#at + available);
@@ -147,7 +147,7 @@ export class PacketParser {
     return { operation: 0, bytes, remaining: this.#remaining };
   }
 
-  #byte(byte: number): Packet | undefined {
+  private byte(byte: number): Packet | undefined {
     switch (this.#state) {
       case "type":
         this.#first = byte;
@@ -156,39 +156,39 @@ export class PacketParser {
         this.#state = "length";
         return undefined;
       case "length":
-        return this.#length(byte);
+        return this.length(byte);
       case "propertyLength":
         this.#remaining--;
-        return this.#propertyLength(byte);
+        return this.propertyLength(byte);
       case "properties":
         this.#remaining--;
         this.#properties!.push(byte);
-        return this.#properties!.isDone ? this.#publish() : undefined;
+        return this.#properties!.isDone ? this.publish() : undefined;
       default:
         this.#body[this.#have++] = byte;
         this.#remaining--;
-        return this.#have === this.#need ? this.#filled() : undefined;
+        return this.#have === this.#need ? this.filled() : undefined;
     }
   }
 
-  #length(byte: number): Packet | undefined {
+  private length(byte: number): Packet | undefined {
     this.#remaining += (byte & 0x7f) * 128 ** this.#lengthBytes++;
     if (byte & 0x80) {
       if (this.#lengthBytes === 4) fail("remaining length of more than 4 bytes");
       return undefined;
     }
     if (byte === 0 && this.#lengthBytes > 1) fail("remaining length is not in its shortest form");
-    if (this.#first >> 4 === operation.PUBLISH) return this.#startPublish();
-    return this.#startControl();
+    if (this.#first >> 4 === operation.PUBLISH) return this.startPublish();
+    return this.startControl();
   }
 
-  #expect(length: number): void {
+  private expect(length: number): void {
     this.#body = length > 0 ? new Uint8Array(length) : nothing;
     this.#have = 0;
     this.#need = length;
   }
 
-  #startControl(): Packet | undefined {
+  private startControl(): Packet | undefined {
     const type = this.#first >> 4;
     const bounds = this.#version === 5 ? boundsOf5 : boundsOf4;
     const bound = bounds.find(row => row[0] === type);
@@ -199,35 +199,35 @@ export class PacketParser {
         `packet type ${type} of ${this.#remaining} bytes, ${bound[1]} to ${bound[2]} are possible`,
       );
     }
-    this.#expect(this.#remaining);
+    this.expect(this.#remaining);
     this.#state = "body";
-    return this.#need === 0 ? this.#filled() : undefined;
+    return this.#need === 0 ? this.filled() : undefined;
   }
 
-  #startPublish(): undefined {
+  private startPublish(): undefined {
     const qos = (this.#first >> 1) & 3;
     if (qos > 1) fail(`PUBLISH with QoS ${qos}, at most 1 was asked for`);
     if (qos === 0 && this.#first & 8) fail("PUBLISH with QoS 0 and DUP");
     if (this.#remaining < 3 + 2 * qos) fail(`PUBLISH of ${this.#remaining} bytes`);
-    this.#expect(2);
+    this.expect(2);
     this.#state = "topicLength";
     return undefined;
   }
 
-  #filled(): Packet | undefined {
-    if (this.#state === "topicLength") return this.#startTopic();
+  private filled(): Packet | undefined {
+    if (this.#state === "topicLength") return this.startTopic();
     if (this.#state === "topic") {
-      if (this.#version === 4) return this.#publish();
+      if (this.#version === 4) return this.publish();
       this.#state = "propertyLength";
       this.#lengthBytes = 0;
       this.#propertyBytes = 0;
       return undefined;
     }
     this.#state = "type";
-    return this.#control();
+    return this.control();
   }
 
-  #startTopic(): undefined {
+  private startTopic(): undefined {
     const length = (this.#body[0]! << 8) | this.#body[1]!;
     if (length === 0 && this.#version === 4) fail("PUBLISH with an empty topic");
     if (length > limits.topicBytes)
@@ -236,12 +236,12 @@ export class PacketParser {
     const least = length + idBytes + (this.#version === 5 ? 1 : 0);
     if (least > this.#remaining)
       fail(`topic of ${length} bytes in a packet with ${this.#remaining} left`);
-    this.#expect(length + idBytes);
+    this.expect(length + idBytes);
     this.#state = "topic";
-    return this.#need === 0 ? (this.#filled() as undefined) : undefined;
+    return this.#need === 0 ? (this.filled() as undefined) : undefined;
   }
 
-  #propertyLength(byte: number): Packet | undefined {
+  private propertyLength(byte: number): Packet | undefined {
     this.#propertyBytes += (byte & 0x7f) * 128 ** this.#lengthBytes++;
     if (byte & 0x80) {
       if (this.#lengthBytes === 4) fail("property length of more than 4 bytes");
@@ -253,15 +253,15 @@ export class PacketParser {
       fail(`properties of ${this.#propertyBytes} bytes in a packet with ${this.#remaining} left`);
     this.#properties = new PropertyReader(operation.PUBLISH, this.#propertyBytes);
     this.#state = "properties";
-    return this.#properties.isDone ? this.#publish() : undefined;
+    return this.#properties.isDone ? this.publish() : undefined;
   }
 
-  #publish(): Publish {
+  private publish(): Publish {
     const qos = this.#first & 6 ? 1 : 0;
     const topicBytes = this.#need - 2 * qos;
     const properties = this.#properties?.values;
-    const topic = this.#topic(fromUtf8(this.#body, 0, topicBytes), properties?.topicAlias);
-    const id = qos ? this.#id(topicBytes) : undefined;
+    const topic = this.topic(fromUtf8(this.#body, 0, topicBytes), properties?.topicAlias);
+    const id = qos ? this.id(topicBytes) : undefined;
     this.#state = "payload";
     this.#body = nothing;
     this.#properties = undefined;
@@ -278,7 +278,7 @@ export class PacketParser {
   }
 
   /** @see MQTT 5 section 3.3.2.3.4 */
-  #topic(topic: string, alias: number | undefined): string {
+  private topic(topic: string, alias: number | undefined): string {
     if (/[+#\0]/.test(topic)) fail("PUBLISH to a topic with a wildcard or NUL");
     if (alias === undefined) return topic === "" ? fail("PUBLISH with an empty topic") : topic;
     if (alias > limits.topicAliases) fail(`topic alias ${alias}, at most ${limits.topicAliases}`);
@@ -287,23 +287,23 @@ export class PacketParser {
     return this.#aliases.get(alias) ?? fail(`topic alias ${alias} stands for no topic`);
   }
 
-  #control(): Packet {
+  private control(): Packet {
     const type = this.#first >> 4;
     if (type === operation.PINGRESP) return { operation: 13 };
     const body = this.#body.subarray(0, this.#have);
-    if (type === operation.CONNACK) return this.#connack(body);
+    if (type === operation.CONNACK) return this.connack(body);
     if (type === operation.DISCONNECT) {
-      return { operation: 14, reasonCode: body[0] ?? 0, ...this.#rest(type, body, 1) };
+      return { operation: 14, reasonCode: body[0] ?? 0, ...this.rest(type, body, 1) };
     }
-    const id = this.#id(0);
+    const id = this.id(0);
     if (type === operation.PUBACK) {
-      return { operation: 4, id, reasonCode: body[2] ?? 0, ...this.#rest(type, body, 3) };
+      return { operation: 4, id, reasonCode: body[2] ?? 0, ...this.rest(type, body, 3) };
     }
     if (this.#version === 4 && type === operation.UNSUBACK) return { operation: 11, id };
-    return this.#granted(type as 9 | 11, id, body);
+    return this.granted(type as 9 | 11, id, body);
   }
 
-  #connack(body: Uint8Array): Connack {
+  private connack(body: Uint8Array): Connack {
     const [flags, code] = body as unknown as [number, number];
     if (flags > 1) fail(`CONNACK flags ${flags}`);
     const sessionPresent = flags === 1;
@@ -312,7 +312,7 @@ export class PacketParser {
         operation: 2,
         sessionPresent,
         reasonCode: code,
-        ...this.#rest(operation.CONNACK, body, 2),
+        ...this.rest(operation.CONNACK, body, 2),
       };
     }
     if (code > 5) fail(`CONNACK return code ${code}`);
@@ -320,7 +320,7 @@ export class PacketParser {
     return { operation: 2, sessionPresent, reasonCode: reasonOfReturnCode(code) };
   }
 
-  #granted(operation: 9 | 11, id: number, body: Uint8Array): Acknowledgement {
+  private granted(operation: 9 | 11, id: number, body: Uint8Array): Acknowledgement {
     const is5 = this.#version === 5;
     const { properties, end } = is5
       ? parseProperties(operation, body, 2)
@@ -337,14 +337,14 @@ export class PacketParser {
   }
 
   /** Properties that end a packet, and may be left out with all that would follow. */
-  #rest(type: number, body: Uint8Array, from: number): { readonly properties?: Properties } {
+  private rest(type: number, body: Uint8Array, from: number): { readonly properties?: Properties } {
     if (body.length <= from) return {};
     const { properties, end } = parseProperties(type, body, from);
     if (end !== body.length) fail(`packet type ${type} with ${body.length - end} bytes too many`);
     return { properties };
   }
 
-  #id(at: number): number {
+  private id(at: number): number {
     const id = (this.#body[at]! << 8) | this.#body[at + 1]!;
     if (id === 0) fail("packet identifier 0");
     return id;

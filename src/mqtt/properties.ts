@@ -148,32 +148,32 @@ export class PropertyReader {
   /** @throws AgentError "mqtt/packet" or "codec/utf8" */
   push(byte: number): void {
     this.#left--;
-    if (this.#row === undefined) this.#start(byte);
+    if (this.#row === undefined) this.start(byte);
     else {
       if (this.#field) this.#field[this.#have] = byte;
-      if (++this.#have === this.#need) this.#filled();
+      if (++this.#have === this.#need) this.filled();
     }
     if (this.#left === 0 && this.#row !== undefined) fail(`property ${this.#row[1]} is cut off`);
   }
 
-  #start(id: number): void {
+  private start(id: number): void {
     const row = rows.find(each => each[0] === id);
     if (!row?.[3].includes(this.#type)) return fail(`property ${id} in packet type ${this.#type}`);
     if (row[2] !== "pair" && this.#values[row[1]] !== undefined) fail(`property ${row[1]} twice`);
     this.#row = row;
     this.#pairName = undefined;
-    if (row[2] === "flag") this.#expect(1);
-    else if (row[2] === "uint32") this.#expect(4);
-    else if (row[2] === "uint16") this.#expect(2);
-    else this.#expectLength();
+    if (row[2] === "flag") this.expect(1);
+    else if (row[2] === "uint32") this.expect(4);
+    else if (row[2] === "uint16") this.expect(2);
+    else this.expectLength();
   }
 
-  #expectLength(): void {
+  private expectLength(): void {
     this.#isLength = true;
-    this.#expect(lengthBytes);
+    this.expect(lengthBytes);
   }
 
-  #expect(length: number): void {
+  private expect(length: number): void {
     if (length > this.#left)
       fail(`property ${this.#row![1]} of ${length} bytes, ${this.#left} left`);
     this.#kept += length;
@@ -185,21 +185,21 @@ export class PropertyReader {
     this.#need = length;
   }
 
-  #filled(): void {
+  private filled(): void {
     const field = this.#field;
     const [, name, kind] = this.#row!;
     if (this.#isLength) {
       this.#isLength = false;
-      this.#expect(numberOf(field!));
-      if (this.#need === 0) this.#filled();
+      this.expect(numberOf(field!));
+      if (this.#need === 0) this.filled();
       return;
     }
-    if (kind === "pair") return this.#pair(field === undefined ? "" : fromUtf8(field));
-    if (field !== undefined) this.#values[name] = this.#value(name, kind, field);
+    if (kind === "pair") return this.pair(field === undefined ? "" : fromUtf8(field));
+    if (field !== undefined) this.#values[name] = this.value(name, kind, field);
     this.#row = undefined;
   }
 
-  #value(name: string, kind: Kind, field: Uint8Array): unknown {
+  private value(name: string, kind: Kind, field: Uint8Array): unknown {
     if (kind === "string") return fromUtf8(field);
     if (kind === "binary") return field;
     const value = numberOf(field);
@@ -209,10 +209,10 @@ export class PropertyReader {
     return value;
   }
 
-  #pair(text: string): void {
+  private pair(text: string): void {
     if (this.#pairName === undefined) {
       this.#pairName = text;
-      this.#expectLength();
+      this.expectLength();
       return;
     }
     this.#row = undefined;

@@ -129,8 +129,8 @@ export class Session {
     return (
       this.#client !== undefined &&
       this.#queue.length === 0 &&
-      this.#inFlight.size < this.#window &&
-      this.#mayPublish
+      this.#inFlight.size < this.window &&
+      this.mayPublish
     );
   }
 
@@ -141,7 +141,7 @@ export class Session {
     return isSent && isTaken && this.#outgoing === undefined && this.#subscribes.length === 0;
   }
 
-  get #window(): number {
+  private get window(): number {
     return Math.min(limits.inFlight, this.#terms?.receiveMaximum ?? limits.inFlight);
   }
 
@@ -167,7 +167,7 @@ export class Session {
     }
     const missing = this.#filters.filter(filter => !this.#granted.includes(filter));
     this.#subscribes = [];
-    this.#ask(missing);
+    this.ask(missing);
     if (missing.length === 0) this.#handlers.onSubscribed();
   }
 
@@ -178,8 +178,8 @@ export class Session {
     const missing = this.#filters.filter(filter => !this.#granted.includes(filter));
     if (missing.length === 0) this.#handlers.onSubscribed();
     else {
-      this.#ask(missing);
-      this.#flush();
+      this.ask(missing);
+      this.flush();
     }
   }
 
@@ -218,19 +218,19 @@ export class Session {
       );
     }
     this.#queue.push(message);
-    this.#flush();
+    this.flush();
   }
 
   onWritable(count: number): void {
     this.#writable = count;
-    this.#flush();
+    this.flush();
     if (this.hasRoom) this.#handlers.onRoom();
   }
 
   onControl(message: ControlMessage): void {
-    if (message.operation === operation.PUBACK) this.#onPuback(message.id, message.reasonCode ?? 0);
+    if (message.operation === operation.PUBACK) this.onPuback(message.id, message.reasonCode ?? 0);
     else if (message.operation === operation.SUBACK)
-      this.#onSuback(message.id, message.payload ?? []);
+      this.onSuback(message.id, message.payload ?? []);
   }
 
   onReadable(count: number, info: ReadableInfo): void {
@@ -249,10 +249,10 @@ export class Session {
     this.#incoming = undefined;
     if (incoming.bytes) this.#handlers.onMessage(incoming.topic, incoming.bytes);
     else this.#handlers.onOversize(incoming.topic, incoming.byteLength);
-    if (incoming.id !== undefined && this.#client) this.#acknowledge(incoming.id);
+    if (incoming.id !== undefined && this.#client) this.acknowledge(incoming.id);
   }
 
-  #acknowledge(id: number): void {
+  private acknowledge(id: number): void {
     if (this.#acknowledgements.length >= limits.queuedAcknowledgements) {
       throw new AgentError(
         "mqtt/packet",
@@ -260,10 +260,10 @@ export class Session {
       );
     }
     this.#acknowledgements.push(id);
-    this.#flush();
+    this.flush();
   }
 
-  #onPuback(id: number, reasonCode: number): void {
+  private onPuback(id: number, reasonCode: number): void {
     const entry = this.#inFlight.get(id);
     // A second PUBACK for one message is harmless, whoever sent it.
     if (entry?.sentAt === undefined || this.#outgoing?.id === id) return;
@@ -271,11 +271,11 @@ export class Session {
     const { message } = entry;
     if (reasonCode < 0x80) message.onAcknowledged?.();
     else refuse(message, `PUBACK ${describeReason(reasonCode)}`, reasonCode);
-    this.#flush();
+    this.flush();
     if (this.hasRoom) this.#handlers.onRoom();
   }
 
-  #onSuback(id: number, codes: readonly number[]): void {
+  private onSuback(id: number, codes: readonly number[]): void {
     const filters = this.#pendingSubscribes.get(id)?.filters;
     // Nothing hangs on an answer to a SUBSCRIBE that was sent twice, or never.
     if (!filters) return;
@@ -288,7 +288,7 @@ export class Session {
     this.#pendingSubscribes.delete(id);
     filters.forEach((filter, i) => {
       if (codes[i]! < 0x80) this.#granted = [...this.#granted, filter];
-      else this.#onRefused(filter, codes[i]!);
+      else this.onRefused(filter, codes[i]!);
     });
     if (this.isGranted(this.#filters)) {
       this.#granted = this.#filters;
@@ -301,30 +301,30 @@ export class Session {
     return filters.every(filter => this.#granted.includes(filter));
   }
 
-  #onRefused(filter: string, code: number): void {
+  private onRefused(filter: string, code: number): void {
     this.#refused.push(filter);
     this.#refusedAt = this.#clock.ticks();
     const error = new AgentError("mqtt/subscribe", `SUBSCRIBE ${filter}: ${describeReason(code)}`);
     this.#handlers.onRefused(filter, error);
-    this.#arm();
+    this.arm();
   }
 
   /** Several packets, when one does not hold the filters. */
-  #ask(filters: readonly string[]): void {
+  private ask(filters: readonly string[]): void {
     for (let i = 0; i < filters.length; i += limits.subscribeFilters) {
       this.#subscribes.push(filters.slice(i, i + limits.subscribeFilters));
     }
   }
 
   /** Writes what there is room for: acknowledgements first, then subscriptions, then what is in flight again, then new. */
-  #flush(): void {
-    while (this.#client && this.#step(this.#client));
-    this.#arm();
+  private flush(): void {
+    while (this.#client && this.step(this.#client));
+    this.arm();
   }
 
   /** @returns false when nothing more can be written now */
-  #step(client: MQTTClientLike): boolean {
-    if (this.#outgoing) return this.#continue(client, this.#outgoing);
+  private step(client: MQTTClientLike): boolean {
+    if (this.#outgoing) return this.continue(client, this.#outgoing);
     if (this.#acknowledgements.length > 0) {
       if (this.#writable < 4) return false;
       this.#writable = client.write(undefined, {
@@ -333,25 +333,25 @@ export class Session {
       });
       return true;
     }
-    const subscribe = this.#nextSubscribe();
-    if (subscribe) return this.#subscribe(client, ...subscribe);
-    return this.#mayPublish && this.#publishNext(client);
+    const subscribe = this.nextSubscribe();
+    if (subscribe) return this.subscribe(client, ...subscribe);
+    return this.mayPublish && this.publishNext(client);
   }
 
   /** One that is to be sent again, or a new one. */
-  #nextSubscribe(): readonly [id: number, entry: Subscribe] | undefined {
+  private nextSubscribe(): readonly [id: number, entry: Subscribe] | undefined {
     for (const pending of this.#pendingSubscribes) {
       if (pending[1].sentAt === undefined) return pending;
     }
     const filters = this.#subscribes.shift();
     if (!filters) return undefined;
-    const id = this.#nextId();
+    const id = this.nextId();
     const entry: Subscribe = { filters, sentAt: undefined, tries: 0 };
     this.#pendingSubscribes.set(id, entry);
     return [id, entry];
   }
 
-  #subscribe(client: MQTTClientLike, id: number, entry: Subscribe): boolean {
+  private subscribe(client: MQTTClientLike, id: number, entry: Subscribe): boolean {
     const bytes = entry.filters.reduce((sum, filter) => sum + toUtf8(filter).length + 3, 8);
     if (this.#writable < bytes) return false;
     entry.sentAt = this.#clock.ticks();
@@ -361,40 +361,40 @@ export class Session {
     return true;
   }
 
-  #publishNext(client: MQTTClientLike): boolean {
+  private publishNext(client: MQTTClientLike): boolean {
     let sent = 0;
     for (const [id, { message, sentAt }] of this.#inFlight) {
       if (sentAt !== undefined) sent++;
-      else return sent < this.#window && this.#publish(client, message, id);
+      else return sent < this.window && this.put(client, message, id);
     }
     const message = this.#queue[0];
-    if (!message || (message.QoS === 1 && this.#inFlight.size >= this.#window)) return false;
-    return this.#publish(client, message, undefined);
+    if (!message || (message.QoS === 1 && this.#inFlight.size >= this.window)) return false;
+    return this.put(client, message, undefined);
   }
 
   /** @param again identifier of a message that was sent before; undefined for the first in the queue */
-  #publish(client: MQTTClientLike, message: Message, again: number | undefined): boolean {
-    if (!this.#isTooLong(message)) return this.#start(client, message, again);
+  private put(client: MQTTClientLike, message: Message, again: number | undefined): boolean {
+    if (!this.isTooLong(message)) return this.start(client, message, again);
     if (again === undefined) this.#queue.shift();
     else this.#inFlight.delete(again);
     refuse(message, `${message.payload.length} bytes are more than the broker takes`);
     return true;
   }
 
-  #isTooLong({ topic, payload, properties }: Message): boolean {
+  private isTooLong({ topic, payload, properties }: Message): boolean {
     const { maximumPacketSize } = this.#terms!;
     if (maximumPacketSize === undefined) return false;
     return publishOverhead(topic, properties) + payload.length > maximumPacketSize;
   }
 
-  #start(client: MQTTClientLike, message: Message, again: number | undefined): boolean {
+  private start(client: MQTTClientLike, message: Message, again: number | undefined): boolean {
     const { topic, payload, QoS, properties } = message;
     const room = this.#writable - publishOverhead(topic, properties);
     if (room < Math.min(payload.length, 64)) return false;
-    const id = again ?? (QoS === 1 ? this.#nextId() : undefined);
-    const entry = id === undefined ? undefined : this.#sent(id, message);
+    const id = again ?? (QoS === 1 ? this.nextId() : undefined);
+    const entry = id === undefined ? undefined : this.sent(id, message);
     if (again === undefined) this.#queue.shift();
-    this.#count();
+    this.count();
     const isRepeat = entry !== undefined && entry.tries > 1;
     const first = payload.subarray(0, Math.min(room, payload.length));
     this.#writable = client.write(first, {
@@ -411,7 +411,7 @@ export class Session {
     return true;
   }
 
-  #sent(id: number, message: Message): InFlight {
+  private sent(id: number, message: Message): InFlight {
     const entry = this.#inFlight.get(id) ?? { message, sentAt: undefined, tries: 0 };
     entry.sentAt = this.#clock.ticks();
     entry.tries++;
@@ -419,7 +419,7 @@ export class Session {
     return entry;
   }
 
-  #continue(client: MQTTClientLike, outgoing: Outgoing): boolean {
+  private continue(client: MQTTClientLike, outgoing: Outgoing): boolean {
     if (this.#writable <= 0) return false;
     const { payload } = outgoing.message;
     const piece = payload.subarray(outgoing.offset, outgoing.offset + this.#writable);
@@ -435,11 +435,11 @@ export class Session {
   }
 
   /** Whether this second takes another publish. */
-  get #mayPublish(): boolean {
+  private get mayPublish(): boolean {
     return this.#paced < limits.publishesPerSecond || this.#clock.ticks() - this.#paceAt >= second;
   }
 
-  #count(): void {
+  private count(): void {
     const now = this.#clock.ticks();
     if (now - this.#paceAt >= second) {
       this.#paceAt = now;
@@ -449,18 +449,18 @@ export class Session {
   }
 
   /** One timer for all that is waited for; set anew only when something is due before it. */
-  #arm(): void {
-    const dueAt = this.#client ? this.#nextDue() : Number.POSITIVE_INFINITY;
+  private arm(): void {
+    const dueAt = this.#client ? this.nextDue() : Number.POSITIVE_INFINITY;
     if (dueAt === Number.POSITIVE_INFINITY || (this.#due && this.#dueAt <= dueAt)) return;
     this.#timer.clear(this.#due);
     this.#dueAt = dueAt;
     const delayMs = Math.max(0, dueAt - this.#clock.ticks());
-    this.#due = this.#timer.set(() => this.#handlers.enter(() => this.#onDue()), delayMs);
+    this.#due = this.#timer.set(() => this.#handlers.enter(() => this.onDue()), delayMs);
   }
 
-  #nextDue(): number {
+  private nextDue(): number {
     let dueAt = Number.POSITIVE_INFINITY;
-    const waitMs = this.#patienceMs;
+    const waitMs = this.patienceMs;
     for (const { sentAt } of this.#inFlight.values()) {
       if (sentAt !== undefined) dueAt = Math.min(dueAt, sentAt + waitMs);
     }
@@ -470,50 +470,50 @@ export class Session {
     if (this.#refused.length > 0 && this.#refusals < limits.subscribeTries) {
       dueAt = Math.min(dueAt, this.#refusedAt + limits.subscribeRetryMs);
     }
-    return this.#mayPublish ? dueAt : Math.min(dueAt, this.#paceAt + second);
+    return this.mayPublish ? dueAt : Math.min(dueAt, this.#paceAt + second);
   }
 
   /** How long an acknowledgement may take before something is done about it. */
-  get #patienceMs(): number {
+  private get patienceMs(): number {
     const { acknowledgeMs, acknowledgeTries } = limits;
     return this.#terms!.resends ? acknowledgeMs : acknowledgeMs * acknowledgeTries;
   }
 
-  #onDue(): void {
+  private onDue(): void {
     this.#due = undefined;
     const now = this.#clock.ticks();
     for (const [id, entry] of this.#pendingSubscribes) {
-      if (this.#isOverdue(entry, now)) return this.#giveUp(`SUBSCRIBE ${id} ${entry.filters[0]}`);
+      if (this.isOverdue(entry, now)) return this.giveUp(`SUBSCRIBE ${id} ${entry.filters[0]}`);
     }
     for (const [id, entry] of this.#inFlight) {
-      if (this.#isOverdue(entry, now)) return this.#giveUp(`PUBLISH ${id} ${entry.message.topic}`);
+      if (this.isOverdue(entry, now)) return this.giveUp(`PUBLISH ${id} ${entry.message.topic}`);
     }
     const isTime = now - this.#refusedAt >= limits.subscribeRetryMs;
     if (isTime && this.#refused.length > 0 && this.#refusals < limits.subscribeTries) {
       this.#refusals++;
-      this.#ask(this.#refused);
+      this.ask(this.#refused);
       this.#refused = [];
     }
-    this.#flush();
+    this.flush();
     if (this.hasRoom) this.#handlers.onRoom();
   }
 
   /** Marks what is to be sent again. @returns whether it has been sent often enough, or may not be */
-  #isOverdue(entry: Awaited, now: number): boolean {
-    if (entry.sentAt === undefined || now - entry.sentAt < this.#patienceMs) return false;
+  private isOverdue(entry: Awaited, now: number): boolean {
+    if (entry.sentAt === undefined || now - entry.sentAt < this.patienceMs) return false;
     if (!this.#terms!.resends || entry.tries >= limits.acknowledgeTries) return true;
     entry.sentAt = undefined;
     return false;
   }
 
-  #giveUp(what: string): void {
+  private giveUp(what: string): void {
     const waitedMs = limits.acknowledgeMs * limits.acknowledgeTries;
     const message = `MQTT: ${what}: no acknowledgement in ${waitedMs} ms`;
     this.#handlers.onUnacknowledged(new AgentError("mqtt/unacknowledged", message));
   }
 
   /** Next packet identifier: 1 to 65535, none that is in use. */
-  #nextId(): number {
+  private nextId(): number {
     do this.#lastId = this.#lastId === 0xffff ? 1 : this.#lastId + 1;
     while (this.#inFlight.has(this.#lastId) || this.#pendingSubscribes.has(this.#lastId));
     return this.#lastId;

@@ -54,7 +54,7 @@ export class Endpoints {
 
   /** The endpoint to dial next. */
   get toDial(): Endpoint {
-    return this.#next ?? this.#settled;
+    return this.#next ?? this.settled;
   }
 
   /** @returns the endpoint to dial now; what is held or fails from here on does so there */
@@ -72,13 +72,13 @@ export class Endpoints {
     return this.#next !== undefined && this.#dialed !== this.#next;
   }
 
-  get #settled(): Endpoint {
+  private get settled(): Endpoint {
     return this.#current ?? this.#own;
   }
 
   /** Dials `next` from now on; kept in storage. @throws what the store throws: nothing has changed then */
   move(next: Endpoint): void {
-    this.#save(this.#current, next);
+    this.save(this.#current, next);
     this.#next = next;
     this.#failures = 0;
   }
@@ -88,7 +88,7 @@ export class Endpoints {
     const next = this.#next;
     if (next === undefined || this.isElsewhere) return false;
     const current = nameOf(next) === nameOf(this.#own) ? undefined : next;
-    this.#save(current, undefined);
+    this.save(current, undefined);
     this.#current = current;
     this.#next = undefined;
     return true;
@@ -102,17 +102,17 @@ export class Endpoints {
     this.#next = undefined;
     const error = new AgentError(
       "connection/endpoint",
-      `endpoint ${name}: no session in ${limits.endpointAttempts} tries, back to ${nameOf(this.#settled)}`,
+      `endpoint ${name}: no session in ${limits.endpointAttempts} tries, back to ${nameOf(this.settled)}`,
     );
     try {
-      this.#save(this.#current, undefined);
+      this.save(this.#current, undefined);
     } catch (_refused) {
       // Tried again after a restart, as often.
     }
     return error;
   }
 
-  #save(current: Endpoint | undefined, next: Endpoint | undefined): void {
+  private save(current: Endpoint | undefined, next: Endpoint | undefined): void {
     const from = nameOf(this.#own);
     const record = { from, current: toRecord(current), next: toRecord(next) };
     if (this.#store) writePair(this.#store, key, toUtf8(writeJson(record)));

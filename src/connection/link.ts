@@ -109,52 +109,52 @@ export class Link {
   start(isSpread: boolean): void {
     const { state } = this.#record;
     if (state === "offline" && isSpread) {
-      this.#advance({ type: "spread", chance: chanceFrom(this.#options.host) });
-    } else if (state === "offline" || state === "draining") this.#advance({ type: "start" });
+      this.advance({ type: "spread", chance: chanceFrom(this.#options.host) });
+    } else if (state === "offline" || state === "draining") this.advance({ type: "start" });
   }
 
   /** Ends the link in good order; `onStopped` follows. */
   stop(): void {
-    this.#advance({ type: "stop" });
+    this.advance({ type: "stop" });
     if (this.#record.state === "offline") this.#owner.onStopped();
   }
 
   /** Ends the link in good order and dials again at once, as whoever `identity` then names, wherever the endpoint is then. */
   switch(): void {
-    this.#advance({ type: "switch", ticks: this.#options.host.clock.ticks() });
+    this.advance({ type: "switch", ticks: this.#options.host.clock.ticks() });
   }
 
   /** Gives the link up for a reason of the agent's; it is dialed again after a backoff. */
   drop(error: AgentError): void {
     const { state } = this.#record;
-    if (state !== "offline" && state !== "waiting") this.#lost(error);
+    if (state !== "offline" && state !== "waiting") this.lost(error);
   }
 
-  #advance(event: ConnectionEvent): void {
+  private advance(event: ConnectionEvent): void {
     const { record, effects } = step(this.#record, event);
     this.#record = record;
-    for (const effect of effects) this.#perform(effect);
+    for (const effect of effects) this.perform(effect);
   }
 
-  #perform(effect: ConnectionEffect): void {
+  private perform(effect: ConnectionEffect): void {
     switch (effect.type) {
       case "dial":
-        return this.#dial();
+        return this.dial();
       case "drop":
-        return this.#close();
+        return this.close();
       case "disconnect":
-        return this.#disconnect();
+        return this.disconnect();
       case "cancelWait":
         return this.#options.host.timer.clear(this.#timer);
       case "deadline":
-        return this.#after(effect.delayMs, () => this.#onDeadline());
+        return this.after(effect.delayMs, () => this.onDeadline());
       case "wait":
-        this.#after(effect.delayMs, () => this.#advance({ type: "due" }), true);
-        return this.#tellWait(effect.delayMs);
+        this.after(effect.delayMs, () => this.advance({ type: "due" }), true);
+        return this.tellWait(effect.delayMs);
     }
   }
 
-  #tellWait(delayMs: number): void {
+  private tellWait(delayMs: number): void {
     const end = this.#end;
     this.#end = undefined;
     if (end) this.#owner.onLost(this.#error!, delayMs, end.wasOnline);
@@ -162,24 +162,24 @@ export class Link {
   }
 
   /** One timer serves all states: a deadline while connecting or draining, the backoff while waiting. */
-  #after(delayMs: number, work: () => void, evenNow = false): void {
+  private after(delayMs: number, work: () => void, evenNow = false): void {
     const { timer } = this.#options.host;
     timer.clear(this.#timer);
     this.#timer = undefined;
     if (delayMs > 0 || evenNow) this.#timer = timer.set(() => this.#owner.enter(work), delayMs);
   }
 
-  #onDeadline(): void {
-    if (this.#record.state === "draining") this.#drained();
-    else this.#lost(new AgentError("connection/timeout", "connection: no CONNACK in time"));
+  private onDeadline(): void {
+    if (this.#record.state === "draining") this.drained();
+    else this.lost(new AgentError("connection/timeout", "connection: no CONNACK in time"));
   }
 
-  #drained(): void {
-    this.#advance({ type: "drained" });
+  private drained(): void {
+    this.advance({ type: "drained" });
     if (this.#record.state === "offline") this.#owner.onStopped();
   }
 
-  #dial(): void {
+  private dial(): void {
     const identity = this.#owner.identity();
     this.#identity = identity;
     const dial = ++this.#dials;
@@ -187,44 +187,44 @@ export class Link {
     // The product may have stopped the agent, or started it anew, when it was told.
     if (dial !== this.#dials || this.#record.state !== "connecting") return;
     const now = this.#time.now();
-    if (now === undefined) this.#awaitClock(limits.clockMs);
-    else this.#connect(now);
+    if (now === undefined) this.awaitClock(limits.clockMs);
+    else this.connect(now);
   }
 
   /** Gives the wall clock time to be set; after that the floor has to do, when there is one. */
-  #awaitClock(leftMs: number): void {
+  private awaitClock(leftMs: number): void {
     if (leftMs > 0) {
-      this.#after(limits.clockCheckMs, () => {
+      this.after(limits.clockCheckMs, () => {
         const now = this.#time.now();
-        if (now === undefined) this.#awaitClock(leftMs - limits.clockCheckMs);
-        else this.#connectLate(now);
+        if (now === undefined) this.awaitClock(leftMs - limits.clockCheckMs);
+        else this.connectLate(now);
       });
       return;
     }
     const { floor } = this.#time;
     const error = new AgentError("connection/clock", describeClock(this.#options.host, floor));
     if (floor === undefined) {
-      this.#lost(error);
+      this.lost(error);
       return;
     }
     this.#owner.onFault(error);
-    if (this.#record.state === "connecting") this.#connectLate(floor);
+    if (this.#record.state === "connecting") this.connectLate(floor);
   }
 
   /** The deadline counts from here: the clock has had its own. */
-  #connectLate(now: number): void {
-    this.#after(limits.connectMs, () => this.#onDeadline());
-    this.#connect(now);
+  private connectLate(now: number): void {
+    this.after(limits.connectMs, () => this.onDeadline());
+    this.connect(now);
   }
 
-  #connect(now: number): void {
+  private connect(now: number): void {
     this.#judgedAt = now;
     this.#dialed = this.#options.protocolVersion ?? versionToDial(this.#version);
     const Client = this.#options.mqtt ?? MQTTClient;
     try {
-      this.#client = new Client(this.#clientOptions(this.#identity!));
+      this.#client = new Client(this.clientOptions(this.#identity!));
     } catch (error) {
-      this.#lost(asLinkError(error));
+      this.lost(asLinkError(error));
     }
   }
 
@@ -243,7 +243,7 @@ export class Link {
     };
   }
 
-  #clientOptions(identity: LinkIdentity): MQTTClientOptions {
+  private clientOptions(identity: LinkIdentity): MQTTClientOptions {
     const { host, mqtt } = this.#options;
     const { session, will } = identity;
     const endpoint = this.#endpoints.dial();
@@ -254,7 +254,7 @@ export class Link {
       clean: identity.clean,
       keepAlive: this.#keepAliveMs,
       protocolVersion: this.#dialed,
-      ...(this.#dialed === 5 ? { properties: this.#connectProperties(identity) } : {}),
+      ...(this.#dialed === 5 ? { properties: this.connectProperties(identity) } : {}),
       ...(will ? { will } : {}),
       // Our own client asks when it dials; another class gets what it may keep.
       socket: mqtt ? { ...host.tls, secure: this.secure } : this,
@@ -263,15 +263,15 @@ export class Link {
       timer: host.timer,
       onControl: message => {
         if (message.operation !== operation.CONNACK) session.onControl(message);
-        else this.#accepted(identity, message);
+        else this.accepted(identity, message);
       },
       onReadable: (count, info) => session.onReadable(count, info),
       onWritable: count => session.onWritable(count),
-      onError: error => this.#owner.enter(() => this.#lost(asLinkError(error))),
+      onError: error => this.#owner.enter(() => this.lost(asLinkError(error))),
     };
   }
 
-  #connectProperties(identity: LinkIdentity) {
+  private connectProperties(identity: LinkIdentity) {
     const { sessionExpirySeconds, userProperties } = this.#options;
     return {
       ...(identity.clean ? {} : { sessionExpiryInterval: sessionExpirySeconds }),
@@ -282,15 +282,15 @@ export class Link {
     };
   }
 
-  #accepted(identity: LinkIdentity, connack: Connack): void {
+  private accepted(identity: LinkIdentity, connack: Connack): void {
     const sessionPresent = connack.sessionPresent ?? false;
     if (connack.properties?.maximumQoS === 0) {
       // Nothing this agent does can do without acknowledgements, and asking for them would be a protocol error.
-      this.#lost(new AgentError("mqtt/refused", "MQTT: CONNACK with maximum QoS 0"));
+      this.lost(new AgentError("mqtt/refused", "MQTT: CONNACK with maximum QoS 0"));
       return;
     }
     this.#version = versionStep(this.#version, { type: "accepted", version: this.#dialed });
-    this.#advance({ type: "accepted", ticks: this.#options.host.clock.ticks() });
+    this.advance({ type: "accepted", ticks: this.#options.host.clock.ticks() });
     this.#owner.onOnline(identity, sessionPresent);
     if (this.#record.state === "online") {
       const { receiveMaximum, maximumPacketSize } = connack.properties ?? {};
@@ -308,9 +308,9 @@ export class Link {
     }
   }
 
-  #lost(error: AgentError): void {
+  private lost(error: AgentError): void {
     if (this.#record.state === "draining") {
-      this.#drained();
+      this.drained();
       return;
     }
     this.#error = error;
@@ -323,12 +323,12 @@ export class Link {
       this.#keepAliveMs = nextKeepAlive(this.#keepAliveMs, keepAliveMs, end);
     }
     const givenUp = this.#endpoints.failed();
-    this.#advance({ type: this.#eventOf(error), ticks, chance: chanceFrom(host) });
+    this.advance({ type: this.eventOf(error), ticks, chance: chanceFrom(host) });
     if (givenUp) this.#owner.onFault(givenUp);
   }
 
   /** What the error means for the next dial, and for its version. */
-  #eventOf(error: AgentError): "lost" | "refused" | "takenOver" {
+  private eventOf(error: AgentError): "lost" | "refused" | "takenOver" {
     if (error.code === "mqtt/unanswered") {
       this.#version = versionStep(this.#version, { type: "unanswered" });
     }
@@ -341,7 +341,7 @@ export class Link {
   }
 
   /** The session lets go first: nothing may follow DISCONNECT, not even an acknowledgement. */
-  #disconnect(): void {
+  private disconnect(): void {
     this.#identity?.session.detach();
     try {
       this.#client?.write(undefined, { operation: operation.DISCONNECT });
@@ -351,7 +351,7 @@ export class Link {
     }
   }
 
-  #close(): void {
+  private close(): void {
     this.#options.host.timer.clear(this.#timer);
     this.#identity?.session.detach();
     this.#client?.close();

@@ -21,7 +21,7 @@ export class WallTime {
   open(store: KeyValue): void {
     this.#store = store;
     const kept = readPair(store, key);
-    if (kept !== undefined) this.#raise(parseFloor(kept));
+    if (kept !== undefined) this.raise(parseFloor(kept));
   }
 
   /** Epoch ms that cannot lie in the future; undefined when nothing is known. */
@@ -47,7 +47,7 @@ export class WallTime {
     if (this.#store) writePair(this.#store, key, encodeDays(days));
   }
 
-  #raise(floor: number): void {
+  private raise(floor: number): void {
     this.#floor = Math.max(floor, this.#floor ?? 0);
   }
 }

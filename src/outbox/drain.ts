@@ -79,7 +79,7 @@ export class Drain {
 
   /** The link has ended: what was on its way may not have arrived. */
   reset(ticks: number): void {
-    if (this.#inFlight > 0 && ++this.#setbacks > 1) this.#pause(ticks);
+    if (this.#inFlight > 0 && ++this.#setbacks > 1) this.pause(ticks);
     this.#sent.fill(0);
     this.#inFlight = 0;
     this.#isGoingBack = false;
@@ -87,7 +87,7 @@ export class Drain {
   }
 
   /** What comes before does nothing but cost the link: others get their turn on it. */
-  #pause(ticks: number): void {
+  private pause(ticks: number): void {
     const pauseMs = Math.min(limits.drainPauseMs, second * 2 ** this.#setbacks);
     this.#freeAt = Math.max(this.#freeAt, ticks + pauseMs);
   }
@@ -104,7 +104,7 @@ export class Drain {
     const most = this.#setbacks > 0 ? 1 : limits.drainInFlight;
     if (this.#isGoingBack || this.#inFlight >= most || ticks < this.#freeAt) return undefined;
     for (let priority = 0; priority < classes; priority++) {
-      const parcel = this.#nextOf(priority, ticks, now);
+      const parcel = this.nextOf(priority, ticks, now);
       if (!parcel) continue;
       this.#inFlight++;
       const costMs = Math.max(
@@ -118,12 +118,12 @@ export class Drain {
   }
 
   /** A class that cannot be read waits; the others go on. */
-  #nextOf(priority: number, ticks: number, now: number | undefined): Parcel | undefined {
+  private nextOf(priority: number, ticks: number, now: number | undefined): Parcel | undefined {
     if (ticks < this.#readableAt[priority]!) return undefined;
     try {
       for (;;) {
         const first = this.#outbox.peek(priority, this.#sent[priority]!, now);
-        if (!first || isReadings(first)) return first && this.#pack(first, now);
+        if (!first || isReadings(first)) return first && this.pack(first, now);
         this.#outbox.drop(first, "rejected");
       }
     } catch (cause) {
@@ -134,15 +134,15 @@ export class Drain {
     }
   }
 
-  #pack(first: Entry, now: number | undefined): Parcel {
+  private pack(first: Entry, now: number | undefined): Parcel {
     const { priority, topic } = first;
-    const texts = [this.#message(first)];
+    const texts = [this.message(first)];
     const records = [first];
     let byteLength = texts[0]!.length + 2;
     while (this.#batchLimit > 0) {
       const next = this.#outbox.peek(priority, records.at(-1)!.id, now);
       if (!next || next.topic !== topic || !isReadings(next)) break;
-      const text = this.#message(next);
+      const text = this.message(next);
       byteLength += text.length + 1;
       if (byteLength > this.#batchLimit || records.length >= limits.batchRecords) break;
       texts.push(text);
@@ -158,7 +158,7 @@ export class Drain {
   }
 
   /** The readings as they are stored, with what tells them from all others, and when they were taken. */
-  #message({ id, priority, time, isTimeCertain, payload }: Entry): Uint8Array {
+  private message({ id, priority, time, isTimeCertain, payload }: Entry): Uint8Array {
     const name = `${this.#outbox.generation.toString(16)}-${priority}-${id}`;
     const isEmpty = payload.length <= 2;
     const certainty = isTimeCertain ? "" : ',"timeUncertain":true';
@@ -197,7 +197,7 @@ export class Drain {
       if (!this.#isGoingBack) {
         this.#refusals++;
         this.#setbacks++;
-        this.#pause(ticks);
+        this.pause(ticks);
       }
       this.#isGoingBack = true;
       return false;

@@ -25,26 +25,26 @@ export class DeviceState {
     this.#host = host;
     this.#door = door;
     const { resetReason = "unknown" } = host.system;
-    const values = { firmwareVersion, resetReason, ...this.#heap(undefined) };
+    const values = { firmwareVersion, resetReason, ...this.heap(undefined) };
     this.follower = new Follower(options.shadow ?? "device", {}, values);
   }
 
   /** The link is up. */
   online(protocolVersion: 4 | 5, endpoint: string): void {
-    this.#change({
+    this.change({
       "connection.protocolVersion": protocolVersion === 5 ? "5" : "3.1.1",
       "connection.endpoint": endpoint,
       "connection.lost": this.#lost,
     });
     this.offline();
-    const look = () => this.#door.enter(() => this.#change({}));
+    const look = () => this.#door.enter(() => this.change({}));
     this.#timer = this.#host.timer.repeat(look, limits.deviceStateMs);
   }
 
   /** A link that was up is gone, and will be dialed again. */
   lost(error: AgentError): void {
     this.#lost++;
-    this.#change({ "connection.lastError": error.code });
+    this.change({ "connection.lastError": error.code });
   }
 
   /** Nothing is looked at any more. */
@@ -53,12 +53,12 @@ export class DeviceState {
     this.#timer = undefined;
   }
 
-  #change(values: { readonly [path: string]: Value }): void {
+  private change(values: { readonly [path: string]: Value }): void {
     const told = this.follower.values["freeHeapBytes"] as number | undefined;
-    this.follower.event({ type: "changed", values: { ...values, ...this.#heap(told) } });
+    this.follower.event({ type: "changed", values: { ...values, ...this.heap(told) } });
   }
 
-  #heap(told: number | undefined): { readonly freeHeapBytes?: number } {
+  private heap(told: number | undefined): { readonly freeHeapBytes?: number } {
     const free = this.#host.system.freeHeapBytes();
     if (free === undefined) return {};
     if (told !== undefined && Math.abs(free - told) < Math.max(heapStep, told / 8)) return {};

@@ -89,20 +89,20 @@ export class Follower implements Asker {
   open(wiring: Wiring, turns: Turns): void {
     this.#wiring = wiring;
     this.#turns = turns;
-    if (!this.#isStored) return;
+    if (!this.isStored) return;
     try {
       const stored = readPair(wiring.store, this.key);
       if (!stored) return;
       const { values, local } = parseValues(stored, this.leaves);
       this.#record = startingFrom(values, local);
     } catch (cause) {
-      const message = `${this.#name}: the stored values cannot be read, defaults are used`;
-      this.#fault(new AgentError("storage/damaged", message, { cause }));
+      const message = `${this.name}: the stored values cannot be read, defaults are used`;
+      this.fault(new AgentError("storage/damaged", message, { cause }));
     }
-    this.#tellStored();
+    this.tellStored();
   }
 
-  get #isStored(): boolean {
+  private get isStored(): boolean {
     return Object.keys(this.leaves).length > 0;
   }
 
@@ -112,23 +112,23 @@ export class Follower implements Asker {
     return `set-${crc32(toUtf8(this.shadow)).toString(16).padStart(8, "0")}`;
   }
 
-  get #name(): string {
+  private get name(): string {
     return this.shadow === undefined ? "settings" : `settings "${this.shadow}"`;
   }
 
   /** The product starts from its defaults: what differs from them is news to it. */
-  #tellStored(): void {
+  private tellStored(): void {
     const stored: Record<string, Value> = {};
     for (const path of Object.keys(this.leaves))
       if (this.values[path] !== this.leaves[path]!.default) stored[path] = this.values[path]!;
     if (Object.keys(stored).length === 0) return;
-    for (const [path, verdict] of this.#tell(stored) ?? [])
-      this.#fault(new AgentError("agent/fault", `${this.#name}: stored ${path} ${verdict}`));
+    for (const [path, verdict] of this.tell(stored) ?? [])
+      this.fault(new AgentError("agent/fault", `${this.name}: stored ${path} ${verdict}`));
   }
 
   /** Others than the product or the shadow want these: the product is told. @returns verdicts of what it could not put in force */
   take(values: FlatValues): Verdicts | undefined {
-    const failed = this.#tell(values);
+    const failed = this.tell(values);
     const taken: Record<string, Value> = {};
     for (const path of Object.keys(values)) if (!failed?.has(path)) taken[path] = values[path]!;
     this.event({ type: "changed", values: taken });
@@ -148,11 +148,11 @@ export class Follower implements Asker {
 
   onTurn(): boolean {
     this.event({ type: "turn" });
-    return this.#isAsking;
+    return this.isAsking;
   }
 
   /** An answer is waited for. */
-  get #isAsking(): boolean {
+  private get isAsking(): boolean {
     const { request } = this.#record;
     return request === "get" || request === "update";
   }
@@ -166,15 +166,15 @@ export class Follower implements Asker {
     const before = this.#record;
     const { record, effects } = step(this.leaves, before, event);
     this.#record = record;
-    if (record.values !== before.values || record.local !== before.local) this.#save(before);
-    if (event.type === "applied" && before.applying) this.#announce(before.applying, this.#wiring!);
-    for (const effect of effects) this.#perform(effect, this.#wiring!);
+    if (record.values !== before.values || record.local !== before.local) this.save(before);
+    if (event.type === "applied" && before.applying) this.announce(before.applying, this.#wiring!);
+    for (const effect of effects) this.perform(effect, this.#wiring!);
   }
 
   /** An unchanged value writes nothing; a flash that refuses keeps the values in memory and says so. */
-  #save(before: ShadowRecord): void {
+  private save(before: ShadowRecord): void {
     const { values, local } = this.#record;
-    if (!this.#wiring || !this.#isStored) return;
+    if (!this.#wiring || !this.isStored) return;
     const isSame =
       before.local.join() === local.join() &&
       Object.keys(values).every(path => before.values[path] === values[path]);
@@ -182,103 +182,102 @@ export class Follower implements Asker {
     try {
       writePair(this.#wiring.store, this.key, encodeValues(values, local));
     } catch (cause) {
-      const message = `${this.#name}: not saved, they hold until the next restart`;
-      this.#fault(new AgentError("storage/write", message, { cause }));
+      const message = `${this.name}: not saved, they hold until the next restart`;
+      this.fault(new AgentError("storage/write", message, { cause }));
     }
   }
 
-  #perform(effect: ShadowEffect, wiring: Wiring): void {
+  private perform(effect: ShadowEffect, wiring: Wiring): void {
     switch (effect.type) {
       case "ask":
         return this.#turns!.want(this);
       case "get":
-        return this.#send("get", getRequest(this.#newToken(wiring)), wiring);
+        return this.send("get", getRequest(this.newToken(wiring)), wiring);
       case "update":
-        return this.#update(effect.update, wiring);
+        return this.update(effect.update, wiring);
       case "apply":
-        return this.#apply();
+        return this.apply();
       case "verdict":
-        return this.#refuse(effect.path, effect.verdict);
+        return this.refuse(effect.path, effect.verdict);
       case "report":
-        return this.#fault(effect.error);
+        return this.fault(effect.error);
       case "wait":
-        return this.#wait(effect.attempt, wiring);
+        return this.wait(effect.attempt, wiring);
       case "drop":
         return wiring.drop(effect.error);
     }
   }
 
-  #update(update: Update, wiring: Wiring): void {
-    const payload = updateRequest(update, this.#newToken(wiring));
+  private update(update: Update, wiring: Wiring): void {
+    const payload = updateRequest(update, this.newToken(wiring));
     const { reported } = update;
-    if (reported)
-      wiring.emit({ type: "reported", ...this.#which, values: nest(reported) as never });
+    if (reported) wiring.emit({ type: "reported", ...this.which, values: nest(reported) as never });
     // The product may have stopped the agent when it was told.
-    if (this.#record.request === "update") this.#send("update", payload, wiring);
+    if (this.#record.request === "update") this.send("update", payload, wiring);
   }
 
-  #send(operation: "get" | "update", payload: Uint8Array, wiring: Wiring): void {
+  private send(operation: "get" | "update", payload: Uint8Array, wiring: Wiring): void {
     const topic = shadowTopic(wiring.thingName!, operation, this.shadow);
     wiring.session.publish({ topic, payload, QoS: 1 });
   }
 
-  get #which(): { readonly shadow?: string } {
+  private get which(): { readonly shadow?: string } {
     return this.shadow === undefined ? {} : { shadow: this.shadow };
   }
 
-  #apply(): void {
+  private apply(): void {
     // Whoever heard of a verdict may have set some of it.
     const { applying } = this.#record;
-    const failed = applying && Object.keys(applying).length > 0 ? this.#tell(applying) : undefined;
+    const failed = applying && Object.keys(applying).length > 0 ? this.tell(applying) : undefined;
     this.event({ type: "applied", verdicts: failed });
   }
 
   /** What the product has set itself meanwhile is not among it. */
-  #announce(applying: FlatValues, wiring: Wiring): void {
+  private announce(applying: FlatValues, wiring: Wiring): void {
     const applied: Record<string, Value> = {};
     for (const path of Object.keys(applying))
       if (this.values[path] === applying[path]) applied[path] = applying[path]!;
     if (Object.keys(applied).length === 0) return;
     const { version } = this.#record;
-    wiring.emit({ type: "settings", ...this.#which, changed: nest(applied) as never, version });
+    wiring.emit({ type: "settings", ...this.which, changed: nest(applied) as never, version });
   }
 
   /** @returns verdicts of what the product could not put in force */
-  #tell(flat: FlatValues): Verdicts | undefined {
+  private tell(flat: FlatValues): Verdicts | undefined {
     try {
       return verdictsOf(flat, this.listener?.onChange?.(nest(flat) as Changes));
     } catch (cause) {
       const error = cause instanceof Error ? cause : new Error("no reason given");
-      const message = `${this.#name}: onChange threw for ${Object.keys(flat).join(", ")}`;
-      this.#fault(new AgentError("agent/fault", message, { cause }));
+      const message = `${this.name}: onChange threw for ${Object.keys(flat).join(", ")}`;
+      this.fault(new AgentError("agent/fault", message, { cause }));
       return new Map(Object.keys(flat).map(path => [path, failure(error)]));
     }
   }
 
-  #refuse(path: string, text: string): void {
+  private refuse(path: string, text: string): void {
     const colon = text.indexOf(": ");
     const verdict = colon < 0 ? text : text.slice(0, colon);
     const reason = colon < 0 ? "" : text.slice(colon + 2);
-    this.#wiring!.emit({ type: "settingRefused", ...this.#which, name: path, verdict, reason });
+    this.#wiring!.emit({ type: "settingRefused", ...this.which, name: path, verdict, reason });
   }
 
-  #fault(error: AgentError): void {
+  private fault(error: AgentError): void {
     this.#wiring!.emit({ type: "fault", error });
   }
 
-  #wait(attempt: number, wiring: Wiring): void {
+  private wait(attempt: number, wiring: Wiring): void {
     const { timer, crypto } = wiring.host;
     timer.clear(this.#waiting);
     const delayMs = backoff.baseMs + fullJitter(backoff, attempt, crypto.random(1)[0]! / 256);
-    this.#waiting = timer.set(() => wiring.enter(() => this.#onDue()), delayMs);
+    this.#waiting = timer.set(() => wiring.enter(() => this.onDue()), delayMs);
   }
 
   /** Something else may have ended the wait. */
-  #onDue(): void {
+  private onDue(): void {
     if (this.#record.state === "waiting") this.event({ type: "due" });
   }
 
-  #newToken(wiring: Wiring): string {
+  private newToken(wiring: Wiring): string {
     this.#clientToken = wiring.newToken();
     return this.#clientToken;
   }
@@ -286,29 +285,29 @@ export class Follower implements Asker {
   /** @param suffix what follows the shadow's own part of the topic */
   onMessage(suffix: string, payload: Uint8Array): void {
     try {
-      this.#read(suffix, payload);
+      this.read(suffix, payload);
     } catch (error) {
       if (!(error instanceof AgentError) || error.kind !== "protocol") throw error;
       this.unreadable(suffix, error);
     }
   }
 
-  #read(suffix: string, payload: Uint8Array): void {
+  private read(suffix: string, payload: Uint8Array): void {
     switch (suffix) {
       case "update/delta":
         if (this.#record.state === "following") return this.event(parseDelta(payload, this.leaves));
         return this.event({ ...parseAccepted(payload).event, type: "foreign" });
       case "get/accepted":
         if (this.#record.request === "get")
-          this.#answered(parseDocument(payload, this.leaves, this.values));
+          this.answered(parseDocument(payload, this.leaves, this.values));
         return;
       case "get/rejected":
-        if (this.#record.request === "get") this.#answered(parseRejected(payload, "get"));
+        if (this.#record.request === "get") this.answered(parseRejected(payload, "get"));
         return;
       case "update/accepted":
-        return this.#answered(parseAccepted(payload));
+        return this.answered(parseAccepted(payload));
       case "update/rejected":
-        if (this.#record.request === "update") this.#answered(parseRejected(payload, "update"));
+        if (this.#record.request === "update") this.answered(parseRejected(payload, "update"));
         return;
       case "delete/accepted":
         return this.event({ type: "deleted" });
@@ -318,20 +317,20 @@ export class Follower implements Asker {
   /** What cannot be read now cannot be read later; the document may be. */
   unreadable(suffix: string, error: AgentError): void {
     const isRead = suffix.startsWith("get/") && this.#record.request === "get";
-    if (!isRead && suffix !== "update/delta") return this.#fault(error);
+    if (!isRead && suffix !== "update/delta") return this.fault(error);
     if (!isRead) return this.event({ type: "garbled", error });
     this.event({ type: "unreadable", error });
     this.#turns!.answered(this);
   }
 
   /** Every subscriber sees every reply: only the one to our own pending request counts. */
-  #answered({ clientToken, event }: Reply): void {
+  private answered({ clientToken, event }: Reply): void {
     if (clientToken === undefined || clientToken !== this.#clientToken) {
       if (event.type === "accepted") this.event({ ...event, type: "foreign" });
       return;
     }
     // A second time.
-    if (!this.#isAsking) return;
+    if (!this.isAsking) return;
     this.event(event);
     this.#turns!.answered(this);
   }

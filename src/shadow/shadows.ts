@@ -19,7 +19,7 @@ export class Shadows {
     if (this.#followers.some(other => other.shadow === shadow)) fail(`${name} is declared twice`);
     if (shadow !== undefined) {
       if (!/^[a-zA-Z0-9:_-]{1,64}$/.test(shadow)) fail(`${name} cannot be a shadow's name`);
-      if (this.#named.length >= limits.namedShadows)
+      if (this.named.length >= limits.namedShadows)
         fail(`${name}: at most ${limits.namedShadows} named shadows are followed`);
     }
     for (const other of this.#followers)
@@ -33,7 +33,7 @@ export class Shadows {
     return this.#followers.find(follower => follower.shadow === shadow);
   }
 
-  get #named(): readonly Follower[] {
+  private get named(): readonly Follower[] {
     return this.#followers.filter(({ shadow }) => shadow !== undefined);
   }
 
@@ -46,14 +46,14 @@ export class Shadows {
   filters(thingName: string): readonly string[] {
     this.#thingName = thingName;
     const classic = this.#followers.filter(({ shadow }) => shadow === undefined);
-    const own = (this.#isWild ? classic : this.#followers).flatMap(follower =>
+    const own = (this.isWild ? classic : this.#followers).flatMap(follower =>
       shadowFilters(thingName, follower.shadow),
     );
-    return this.#isWild ? [...own, ...shadowsFilters(thingName)] : own;
+    return this.isWild ? [...own, ...shadowsFilters(thingName)] : own;
   }
 
-  get #isWild(): boolean {
-    return this.#named.length > limits.shadowsWithFilters;
+  private get isWild(): boolean {
+    return this.named.length > limits.shadowsWithFilters;
   }
 
   /** Follows those whose answers can be heard. */
@@ -74,7 +74,7 @@ export class Shadows {
   }
 
   private filtersOf({ shadow }: Follower): readonly string[] {
-    const isOwn = shadow === undefined || !this.#isWild;
+    const isOwn = shadow === undefined || !this.isWild;
     return isOwn ? shadowFilters(this.#thingName, shadow) : shadowsFilters(this.#thingName);
   }
 
@@ -84,18 +84,20 @@ export class Shadows {
   }
 
   onMessage(topic: string, payload: Uint8Array): void {
-    const found = this.#find(topic);
+    const found = this.find(topic);
     if (found) found.follower.onMessage(found.suffix, payload);
   }
 
   /** @returns false for a topic that is no shadow's */
   onOversize(topic: string, error: AgentError): boolean {
-    const found = this.#find(topic);
+    const found = this.find(topic);
     if (found) found.follower.unreadable(found.suffix, error);
     return found !== undefined;
   }
 
-  #find(topic: string): { readonly follower: Follower; readonly suffix: string } | undefined {
+  private find(
+    topic: string,
+  ): { readonly follower: Follower; readonly suffix: string } | undefined {
     for (const follower of this.#followers) {
       const prefix = shadowPrefix(this.#thingName, follower.shadow);
       if (!topic.startsWith(prefix)) continue;

@@ -39,46 +39,46 @@ export class Turns {
   /** `onTurn` follows, perhaps at once. */
   want(asker: Asker): void {
     this.#queue.push(asker);
-    this.#flush();
+    this.flush();
   }
 
   /** The answer to its first request is here; it may have asked again because of it. */
   answered(asker: Asker): void {
     const first = this.#pending.findIndex(pending => pending.asker === asker);
     if (first >= 0) this.#pending.splice(first, 1);
-    this.#flush();
+    this.flush();
   }
 
   /** Whoever asked or wanted to: nobody waits any more. */
   reset(): void {
     this.#queue = [];
     this.#pending = [];
-    this.#arm();
+    this.arm();
   }
 
-  #flush(): void {
-    while (this.#queue.length > 0 && this.#hasRoom) {
+  private flush(): void {
+    while (this.#queue.length > 0 && this.hasRoom) {
       const asker = this.#queue.shift()!;
       const pending = { asker, dueAt: this.#wiring.host.clock.ticks() + limits.replyMs };
       this.#pending.push(pending);
-      if (asker.onTurn()) this.#count();
+      if (asker.onTurn()) this.count();
       else this.#pending = this.#pending.filter(other => other !== pending);
     }
-    this.#arm();
+    this.arm();
   }
 
-  get #hasRoom(): boolean {
-    return this.#pending.length < limits.shadowsInFlight && !this.#isPaced;
+  private get hasRoom(): boolean {
+    return this.#pending.length < limits.shadowsInFlight && !this.isPaced;
   }
 
-  get #isPaced(): boolean {
+  private get isPaced(): boolean {
     return (
       this.#paced >= limits.shadowRequestsPerSecond &&
       this.#wiring.host.clock.ticks() - this.#paceAt < second
     );
   }
 
-  #count(): void {
+  private count(): void {
     const now = this.#wiring.host.clock.ticks();
     if (now - this.#paceAt >= second) {
       this.#paceAt = now;
@@ -88,25 +88,25 @@ export class Turns {
   }
 
   /** One timer: for the first deadline, or for the next second when somebody waits for it. */
-  #arm(): void {
+  private arm(): void {
     this.#wiring.host.timer.clear(this.#timer);
     this.#timer = undefined;
     let dueAt = this.#pending[0]?.dueAt ?? Number.POSITIVE_INFINITY;
-    if (this.#queue.length > 0 && this.#isPaced) dueAt = Math.min(dueAt, this.#paceAt + second);
+    if (this.#queue.length > 0 && this.isPaced) dueAt = Math.min(dueAt, this.#paceAt + second);
     if (dueAt === Number.POSITIVE_INFINITY) return;
     const delayMs = Math.max(0, dueAt - this.#wiring.host.clock.ticks());
     this.#timer = this.#wiring.host.timer.set(
-      () => this.#wiring.enter(() => this.#onDue()),
+      () => this.#wiring.enter(() => this.onDue()),
       delayMs,
     );
   }
 
-  #onDue(): void {
+  private onDue(): void {
     this.#timer = undefined;
     const now = this.#wiring.host.clock.ticks();
     const overdue = this.#pending.filter(({ dueAt }) => dueAt <= now);
     this.#pending = this.#pending.filter(({ dueAt }) => dueAt > now);
     for (const { asker } of overdue) asker.onTimeout();
-    this.#flush();
+    this.flush();
   }
 }

@@ -84,12 +84,12 @@ export class Channel {
   add(readings: Readings, ticks: number, now: number | undefined): readonly ChannelMessage[] {
     const { windowSeconds } = this.#options;
     const isOver = this.due(ticks) === 0;
-    const fault = this.#faultOf(readings, isOver ? undefined : this.#window);
+    const fault = this.faultOf(readings, isOver ? undefined : this.#window);
     if (fault) throw new AgentError("telemetry/limit", `telemetry: "${this.name}": ${fault}`);
     const ended = isOver ? this.flush(ticks, now) : none;
-    const alerts = this.#judge(readings, now);
-    if (windowSeconds === undefined) return [...alerts, this.#message(readings, now)];
-    this.#collect(readings, ticks, now);
+    const alerts = this.judge(readings, now);
+    if (windowSeconds === undefined) return [...alerts, this.message(readings, now)];
+    this.collect(readings, ticks, now);
     return alerts.length === 0 ? ended : [...ended, ...alerts];
   }
 
@@ -109,11 +109,11 @@ export class Channel {
     this.#window = undefined;
     return window
       .tell(seconds, this.#options.aggregates ?? aggregates)
-      .map(readings => this.#message(readings, window.time));
+      .map(readings => this.message(readings, window.time));
   }
 
   /** @returns why these readings cannot be taken, into `window` where there is one, or undefined when they can */
-  #faultOf(readings: Readings, window: Window | undefined): string | undefined {
+  private faultOf(readings: Readings, window: Window | undefined): string | undefined {
     let count = window?.size ?? 0;
     let guess = 0;
     for (const name of Object.keys(readings)) {
@@ -123,7 +123,7 @@ export class Channel {
       if (fault) return fault;
       const value = readings[name];
       if (value === undefined || value === null) continue;
-      const wrong = this.#faultOfValue(value);
+      const wrong = this.faultOfValue(value);
       if (wrong) return `"${name}" is ${wrong}`;
       if (place < 0) count++;
       else if (window!.isNumber(place) !== (typeof value === "number"))
@@ -132,7 +132,7 @@ export class Channel {
     return count > limits.names ? `${count} names, at most ${limits.names} are taken` : undefined;
   }
 
-  #faultOfValue(value: Json): string | undefined {
+  private faultOfValue(value: Json): string | undefined {
     if (typeof value === "number") return Number.isFinite(value) ? undefined : String(value);
     if (this.#options.windowSeconds === undefined || typeof value === "boolean") return undefined;
     return typeof value === "string" && isText(value, limits.textBytes)
@@ -140,7 +140,7 @@ export class Channel {
       : `no number, boolean or text of ${limits.textBytes} bytes`;
   }
 
-  #collect(readings: Readings, ticks: number, now: number | undefined): void {
+  private collect(readings: Readings, ticks: number, now: number | undefined): void {
     if (!this.#window) {
       let count = 0;
       for (const name of Object.keys(readings)) if (readings[name] != null) count++;
@@ -151,7 +151,7 @@ export class Channel {
     this.#window.add(readings);
   }
 
-  #judge(readings: Readings, now: number | undefined): readonly ChannelMessage[] {
+  private judge(readings: Readings, now: number | undefined): readonly ChannelMessage[] {
     let alerts = none;
     for (const threshold of this.#thresholds) {
       const value = readings[threshold.name];
@@ -162,14 +162,14 @@ export class Channel {
       threshold.side = side;
       alerts = [
         ...alerts,
-        ...this.#alert(threshold, before, "cleared", value, now),
-        ...this.#alert(threshold, side, "raised", value, now),
+        ...this.alert(threshold, before, "cleared", value, now),
+        ...this.alert(threshold, side, "raised", value, now),
       ];
     }
     return alerts;
   }
 
-  #alert(
+  private alert(
     { name, options }: Threshold,
     side: Side,
     state: "raised" | "cleared",
@@ -178,11 +178,11 @@ export class Channel {
   ): readonly ChannelMessage[] {
     if (side === "within") return none;
     const readings = { alert: name, state, side, threshold: options[side]!, value };
-    const message = this.#message(readings, time);
+    const message = this.message(readings, time);
     return [{ ...message, priority: "alert", QoS: 1, ageLimitSeconds: undefined }];
   }
 
-  #message(readings: Readings, time: number | undefined): ChannelMessage {
+  private message(readings: Readings, time: number | undefined): ChannelMessage {
     const { priority = "telemetry", QoS = 1, ageLimitSeconds } = this.#options;
     const isTimeCertain = time !== undefined;
     return {

@@ -79,11 +79,11 @@ export class DutyCycle implements Observer {
     this.#agent = agent;
     this.#countedAt = clock.ticks();
     agent.open();
-    const known = decodeDutyCycle(this.#read());
+    const known = decodeDutyCycle(this.read());
     this.#state = known ? step(known, { type: "woke", at: agent.now }) : newDutyCycle;
-    if (!known) this.#count();
+    if (!known) this.count();
     agent.observer = this;
-    this.#retain();
+    this.retain();
   }
 
   /** What the device knows of itself; for a console. */
@@ -108,114 +108,114 @@ export class DutyCycle implements Observer {
     if (this.#phase !== "awake") return;
     const { host, linkStatus } = this.#agent;
     this.#agent.flushWindows();
-    this.#passTime();
-    if (this.#agent.waitsInMemory) this.#count();
+    this.passTime();
+    if (this.#agent.waitsInMemory) this.count();
     const { connect, why } = decide(this.#policy, this.#state);
     this.#agent.emit({ type: "cycle", connect, why });
     // The product may have connected for reasons of its own.
-    if (!connect && linkStatus.state === "offline") return this.#fallAsleep();
-    this.#enter("linking", (this.#policy.linkSeconds ?? 120) * 1000);
-    const check = () => this.#agent.enter(() => this.#check());
+    if (!connect && linkStatus.state === "offline") return this.fallAsleep();
+    this.enter("linking", (this.#policy.linkSeconds ?? 120) * 1000);
+    const check = () => this.#agent.enter(() => this.check());
     this.#timer = host.timer.repeat(check, limits.cycleCheckMs);
     this.#agent.start();
   }
 
   onKept(priority: number, bytes: number): void {
-    this.#passTime();
-    this.#advance({ type: "appended", priority: priority as 0 | 1 | 2, bytes });
-    this.#retain();
+    this.passTime();
+    this.advance({ type: "appended", priority: priority as 0 | 1 | 2, bytes });
+    this.retain();
   }
 
   onStatus(status: AgentStatus): void {
     if (status.type === "connecting") {
       // Before the dial: one that crashes the device, again and again, is within the budget too.
-      this.#passTime();
-      this.#advance({ type: "dialing" });
-      this.#retain(true);
+      this.passTime();
+      this.advance({ type: "dialing" });
+      this.retain(true);
     } else if (status.type === "offline") {
       const isLong = status.retryInMs > limits.cycleRetryMs;
       this.#failedDials += isLong ? limits.cycleDials : 1;
     }
   }
 
-  #enter(phase: "linking" | "stopping", forMs: number): void {
+  private enter(phase: "linking" | "stopping", forMs: number): void {
     this.#phase = phase;
-    this.#deadline = this.#ticks + forMs;
+    this.#deadline = this.ticks + forMs;
   }
 
-  #check(): void {
+  private check(): void {
     const { isSettled, isDrained, linkStatus } = this.#agent;
-    const isOver = this.#ticks >= this.#deadline;
+    const isOver = this.ticks >= this.#deadline;
     if (this.#phase === "stopping") {
-      if (linkStatus.state === "offline" || isOver) this.#fallAsleep();
+      if (linkStatus.state === "offline" || isOver) this.fallAsleep();
       return;
     }
     this.#hasSettled ||= isSettled;
     const isDone = isSettled && isDrained;
     if (!isDone && !isOver && this.#failedDials < limits.cycleDials) return;
-    this.#enter("stopping", 2 * limits.drainMs);
+    this.enter("stopping", 2 * limits.drainMs);
     this.#agent.stop();
   }
 
-  #fallAsleep(): void {
+  private fallAsleep(): void {
     const { host, now } = this.#agent;
     host.timer.clear(this.#timer);
     // What was measured while the device was online.
     this.#agent.flushWindows();
-    this.#passTime();
-    if (this.#phase === "stopping") this.#conclude();
+    this.passTime();
+    if (this.#phase === "stopping") this.conclude();
     const { sleepMs } = decide(this.#policy, this.#state);
-    this.#advance({ type: "sleeping", ms: sleepMs, at: now });
+    this.advance({ type: "sleeping", ms: sleepMs, at: now });
     this.#phase = "asleep";
-    this.#retain(true);
+    this.retain(true);
     this.#agent.emit({ type: "sleeping", delayMs: sleepMs });
     this.#sleep(sleepMs);
   }
 
   /** What the link was good for. */
-  #conclude(): void {
-    if (this.#hasSettled) this.#count();
+  private conclude(): void {
+    if (this.#hasSettled) this.count();
     const isHeard = this.#hasSettled && this.#state.waiting[0] === 0;
-    if (isHeard) return this.#advance({ type: "connected" });
-    this.#advance({ type: "failed", chance: this.#agent.host.crypto.random(1)[0]! / 256 });
+    if (isHeard) return this.advance({ type: "connected" });
+    this.advance({ type: "failed", chance: this.#agent.host.crypto.random(1)[0]! / 256 });
   }
 
   /** Asks the outbox. What is in memory only is reason to connect now. */
-  #count(): void {
+  private count(): void {
     const { maxWaitingBytes: bytes, maxWaitingRecords: records } = this.#policy;
     const found = this.#agent.waiting({ bytes, records });
     const alerts = found?.records[0] ?? 0;
-    this.#advance({
+    this.advance({
       type: "counted",
       waiting: this.#agent.waitsInMemory ? [alerts, records, 0] : (found?.records ?? [0, 0, 0]),
       bytes: found?.bytes ?? 0,
-      oldestAgeMs: this.#ageOf(found?.oldestTime),
+      oldestAgeMs: this.ageOf(found?.oldestTime),
     });
   }
 
   /** Without a clock the oldest is as old as what was known to wait. */
-  #ageOf(time: number | undefined): number | undefined {
+  private ageOf(time: number | undefined): number | undefined {
     const { now } = this.#agent;
     if (now !== undefined && time !== undefined) return now - time;
     const { elapsedMs, oldestAtMs } = this.#state;
     return oldestAtMs === undefined ? undefined : elapsedMs - oldestAtMs;
   }
 
-  get #ticks(): number {
+  private get ticks(): number {
     return this.#agent.host.clock.ticks();
   }
 
-  #passTime(): void {
-    const ticks = this.#ticks;
-    this.#advance({ type: "passed", ms: ticks - this.#countedAt });
+  private passTime(): void {
+    const ticks = this.ticks;
+    this.advance({ type: "passed", ms: ticks - this.#countedAt });
     this.#countedAt = ticks;
   }
 
-  #advance(event: DutyCycleEvent): void {
+  private advance(event: DutyCycleEvent): void {
     this.#state = step(this.#state, event);
   }
 
-  #read(): Uint8Array | undefined {
+  private read(): Uint8Array | undefined {
     const { retained } = this.#agent.host.system;
     if (retained) return retained.read();
     let stored: ArrayBuffer | undefined;
@@ -226,7 +226,7 @@ export class DutyCycle implements Observer {
   }
 
   /** @param isLasting worth a write to flash, where there is no other memory */
-  #retain(isLasting = false): void {
+  private retain(isLasting = false): void {
     const { retained } = this.#agent.host.system;
     const bytes = encodeDutyCycle(this.#state);
     if (retained) retained.write(bytes);

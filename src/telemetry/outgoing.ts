@@ -80,12 +80,12 @@ export class Outgoing {
       isTimeCertain,
       ageLimitSeconds,
     });
-    if (id === undefined) this.#refuse(channel, priority);
+    if (id === undefined) this.refuse(channel, priority);
     else this.#wiring.observer?.onKept(priorities[priority], payload.length);
   }
 
   /** Counted already. What a product sends when it is told, and has no room either, is not told again. */
-  #refuse(channel: string, priority: Priority): void {
+  private refuse(channel: string, priority: Priority): void {
     if (this.#isRefusing) return;
     const error = new AgentError("outbox/full", `outbox: no room for "${channel}" (${priority})`);
     this.#isRefusing = true;
@@ -116,13 +116,13 @@ export class Outgoing {
   }
 
   offline(): void {
-    this.#drain.reset(this.#ticks);
+    this.#drain.reset(this.ticks);
     this.#isTelling = false;
     this.#wiring.host.timer.clear(this.#timer);
     this.#timer = undefined;
   }
 
-  get #ticks(): number {
+  private get ticks(): number {
     return this.#wiring.host.clock.ticks();
   }
 
@@ -132,29 +132,28 @@ export class Outgoing {
     if (this.#isFlushing) return;
     this.#isFlushing = true;
     try {
-      this.#sendAll();
-      this.#tellGaps();
+      this.sendAll();
+      this.tellGaps();
     } finally {
       this.#isFlushing = false;
     }
-    this.#arm();
+    this.arm();
   }
 
-  #sendAll(): void {
+  private sendAll(): void {
     while (this.#wiring.session.hasRoom) {
-      const parcel = this.#drain.next(this.#ticks, this.now);
+      const parcel = this.#drain.next(this.ticks, this.now);
       const error = this.#drain.takeFault();
       if (error) this.#wiring.emit({ type: "fault", error });
       if (!parcel) return;
-      this.#send(parcel);
+      this.send(parcel);
     }
   }
 
   /** The pace, or a pause, may be what keeps the next one. */
-  #arm(): void {
+  private arm(): void {
     const { timer } = this.#wiring.host;
-    const waitMs =
-      this.#drain.waitMs(this.#ticks) || (this.#isNews ? this.#tellAt - this.#ticks : 0);
+    const waitMs = this.#drain.waitMs(this.ticks) || (this.isNews ? this.#tellAt - this.ticks : 0);
     if (this.#timer || waitMs <= 0) return;
     const onDue = () => {
       this.#timer = undefined;
@@ -163,19 +162,19 @@ export class Outgoing {
     this.#timer = timer.set(onDue, waitMs);
   }
 
-  #send(parcel: Parcel): void {
+  private send(parcel: Parcel): void {
     const { channel, payload } = parcel;
     const { byteLength } = payload;
     const onRefused = (error: AgentError, reasonCode?: number) => {
       let isGivenUp = false;
-      this.#attempt(() => {
-        isGivenUp = this.#drain.refused(parcel, this.#ticks, reasonCode);
+      this.attempt(() => {
+        isGivenUp = this.#drain.refused(parcel, this.ticks, reasonCode);
       });
       if (isGivenUp) this.#wiring.emit({ type: "telemetryRefused", channel, error });
       else if (reasonCode !== undefined) this.#wiring.emit({ type: "fault", error });
     };
     const onAcknowledged = () => {
-      this.#attempt(() => this.#drain.acknowledged(parcel));
+      this.attempt(() => this.#drain.acknowledged(parcel));
       this.#wiring.emit({ type: "telemetry", channel, byteLength, dropped: 0 });
     };
     try {
@@ -189,7 +188,7 @@ export class Outgoing {
   }
 
   /** What flash does not keep is done again with the next link: a double, not a loss. */
-  #attempt(work: () => void): void {
+  private attempt(work: () => void): void {
     try {
       work();
     } catch (cause) {
@@ -198,28 +197,28 @@ export class Outgoing {
     }
   }
 
-  get #isNews(): boolean {
+  private get isNews(): boolean {
     return !this.#isTelling && this.#outbox.lossMark !== this.#toldMark;
   }
 
   /** One report at a time: what is lost while it is on its way is in the next. */
-  #tellGaps(): void {
+  private tellGaps(): void {
     const { session } = this.#wiring;
-    if (!this.#isNews || this.#ticks < this.#tellAt || !session.hasRoom) return;
-    this.#attempt(() => {
+    if (!this.isNews || this.ticks < this.#tellAt || !session.hasRoom) return;
+    this.attempt(() => {
       const mark = this.#outbox.lossMark;
       this.#toldMark = mark;
       const gaps = this.#outbox.gaps();
-      if (gaps.length > 0) this.#tell(gaps, mark);
+      if (gaps.length > 0) this.tell(gaps, mark);
     });
   }
 
-  #tell(gaps: readonly Gap[], mark: number): void {
+  private tell(gaps: readonly Gap[], mark: number): void {
     const generation = this.#outbox.generation.toString(16);
     const onDone = () => {
       this.#isTelling = false;
-      this.#tellAt = this.#ticks + limits.gapReportMs;
-      this.#attempt(() => {
+      this.#tellAt = this.ticks + limits.gapReportMs;
+      this.attempt(() => {
         const isNews = this.#outbox.lossMark !== mark;
         this.#outbox.reported(gaps);
         if (!isNews) this.#toldMark = this.#outbox.lossMark;
@@ -228,7 +227,7 @@ export class Outgoing {
     const onRefused = (error: AgentError) => {
       this.#isTelling = false;
       this.#toldMark = undefined;
-      this.#tellAt = this.#ticks + limits.drainPauseMs;
+      this.#tellAt = this.ticks + limits.drainPauseMs;
       this.#wiring.emit({ type: "telemetryRefused", channel: gapChannel, error });
     };
     const id = `${generation}-gaps-${this.#outbox.reports}`;

@@ -69,7 +69,7 @@ export class Sender {
     let fault: unknown;
     for (const message of messages) {
       try {
-        this.#keep(message);
+        this.keep(message);
       } catch (cause) {
         const isOwn = message.readings === own || !(cause instanceof AgentError);
         if (isOwn) fault ??= cause;
@@ -82,7 +82,7 @@ export class Sender {
   }
 
   /** On flash if there is an outbox; QoS 0 goes past it while the link is up. */
-  #keep(message: ChannelMessage): void {
+  private keep(message: ChannelMessage): void {
     const { channel, readings, QoS, time } = message;
     if (this.#outgoing && (QoS === 1 || !this.#isOnline)) {
       try {
@@ -136,7 +136,7 @@ export class Sender {
       // Whoever sends when it is told of a refusal in here is not flushed in here.
       this.#isFlushing = true;
       try {
-        this.#send(sample);
+        this.put(sample);
       } finally {
         this.#isFlushing = false;
       }
@@ -144,7 +144,7 @@ export class Sender {
     this.#outgoing?.flush();
   }
 
-  #send({ channel, payload, QoS }: Sample): void {
+  private put({ channel, payload, QoS }: Sample): void {
     const { dropped } = this.#queue;
     const { byteLength } = payload;
     this.#wiring.session.publish({

@@ -73,7 +73,7 @@ export class Window {
       let place = this.placeOf(name, guess);
       if (place < 0) place = this.#names.push(name) - 1;
       guess = place + 1;
-      if (typeof value === "number") this.#addNumber(place, value);
+      if (typeof value === "number") this.addNumber(place, value);
       else {
         this.#others ??= [];
         this.#others[place] = value as string | boolean;
@@ -81,9 +81,9 @@ export class Window {
     }
   }
 
-  #addNumber(place: number, value: number): void {
+  private addNumber(place: number, value: number): void {
     const at = place * stride;
-    if (at >= this.#numbers.length) this.#grow();
+    if (at >= this.#numbers.length) this.grow();
     const numbers = this.#numbers;
     const n = numbers[at + count]! + 1;
     numbers[at + count] = n;
@@ -99,7 +99,7 @@ export class Window {
     numbers[at + mean] = nextMean(numbers[at + mean]!, value, n);
   }
 
-  #grow(): void {
+  private grow(): void {
     const numbers = new Float64Array(this.#names.length * stride);
     numbers.set(this.#numbers);
     this.#numbers = numbers;
@@ -115,7 +115,7 @@ export class Window {
     let byteLength: number = limits.windowBytes;
     for (let place = 0; place < this.#names.length; place++) {
       const name = this.#names[place]!;
-      const value = this.#valueAt(place, wanted);
+      const value = this.valueAt(place, wanted);
       // A colon, and a comma or a brace.
       const more = textBytes(name) + valueBytes(value) + 2;
       if (byteLength + more > limits.windowBytes) {
@@ -129,7 +129,7 @@ export class Window {
     return parts;
   }
 
-  #valueAt(place: number, wanted: readonly Aggregate[]): Json {
+  private valueAt(place: number, wanted: readonly Aggregate[]): Json {
     const at = place * stride;
     if (!this.isNumber(place)) return this.#others![place]!;
     const value: Record<string, number> = {};

@@ -28,36 +28,36 @@ export class Windows {
   add(name: string, readings: Readings): boolean {
     const channel = this.#channels.get(name);
     if (!channel) return false;
-    const messages = channel.add(readings, this.#ticks, this.#wiring.now);
-    this.#arm();
+    const messages = channel.add(readings, this.ticks, this.#wiring.now);
+    this.arm();
     this.#owner.keepAll(messages, readings);
     return true;
   }
 
   /** Ends every window now: before a sleep. */
   flush(): void {
-    const messages = this.#channels.flush(this.#ticks, this.#wiring.now);
-    this.#arm();
+    const messages = this.#channels.flush(this.ticks, this.#wiring.now);
+    this.arm();
     this.#owner.keepAll(messages);
   }
 
-  get #ticks(): number {
+  private get ticks(): number {
     return this.#wiring.host.clock.ticks();
   }
 
-  #arm(): void {
+  private arm(): void {
     const { timer } = this.#wiring.host;
     timer.clear(this.#timer);
     this.#timer = undefined;
-    const dueMs = this.#channels.due(this.#ticks);
+    const dueMs = this.#channels.due(this.ticks);
     if (dueMs === undefined) return;
-    this.#timer = timer.set(() => this.#wiring.enter(() => this.#onDue()), dueMs);
+    this.#timer = timer.set(() => this.#wiring.enter(() => this.onDue()), dueMs);
   }
 
-  #onDue(): void {
+  private onDue(): void {
     this.#timer = undefined;
-    const messages = this.#channels.take(this.#ticks, this.#wiring.now);
-    this.#arm();
+    const messages = this.#channels.take(this.ticks, this.#wiring.now);
+    this.arm();
     this.#owner.keepAll(messages);
   }
 }

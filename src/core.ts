@@ -121,8 +121,6 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
     this.enter(() => this.redial());
   }
 
-  // `private`, not `#`: on XS each private method takes 16 bytes of its object.
-
   private redial(): void {
     const { state } = this.#link.status;
     if (state === "online" || state === "waiting") this.#link.switch();
@@ -131,12 +129,12 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
   rotate(via: "claim" | "identity"): void {
     if (!this.#isOpen)
       throw new AgentError("agent/options", "another identity is asked for after start");
-    this.#checkRenewal(via);
+    this.checkRenewal(via);
     this.enter(() => this.renew(via));
   }
 
   get deviceConfiguration(): ReadonlyMap<string, string> {
-    return this.#isOpen ? (this.#need()?.configuration ?? new Map()) : new Map();
+    return this.#isOpen ? (this.need()?.configuration ?? new Map()) : new Map();
   }
 
   follow(follower: Follower): void {
@@ -158,7 +156,7 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
   }
 
   checkRotation(): void {
-    this.#checkRenewal("identity");
+    this.checkRenewal("identity");
   }
 
   handlerOf(operation: string): JobHandler | undefined {
@@ -171,11 +169,11 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
 
   /** Of the identity in force; undefined for one that was given or does not exist. */
   get certificateId(): string | undefined {
-    return this.#need()?.record.identity?.certificateId;
+    return this.need()?.record.identity?.certificateId;
   }
 
   restart(): void {
-    this.#attempt("telemetry: what was measured last is lost", () => this.#sender.flushWindows());
+    this.attempt("telemetry: what was measured last is lost", () => this.#sender.flushWindows());
     this.host.system.restart();
   }
 
@@ -205,7 +203,7 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
   }
 
   get isSettled(): boolean {
-    if (!this.#link.isOnline || this.#isClaim) return false;
+    if (!this.#link.isOnline || this.isClaim) return false;
     const { jobs } = this;
     const isDenied = this.#denied.includes(jobs?.filters(this.thingName!)[0] ?? "");
     if (jobs && !jobs.isSettled && !isDenied) return false;
@@ -228,7 +226,7 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
 
   /** Reads what storage holds, once. */
   open(): void {
-    if (!this.#isOpen) this.enter(() => this.#open());
+    if (!this.#isOpen) this.enter(() => this.load());
   }
 
   // -- what the parts ask --
@@ -288,7 +286,7 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
   }
 
   renew(via: "claim" | "identity" = "identity"): void {
-    const provisioner = this.#need()!;
+    const provisioner = this.need()!;
     const { identityName } = provisioner;
     if (!provisioner.renew(via)) return;
     if (provisioner.identityName !== identityName) this.redial();
@@ -314,7 +312,7 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
 
   /** The claim until there is an own identity; a session belongs to claim or thing, and outlives its links and its keys. */
   identity(): LinkIdentity {
-    const provisioner = this.#need();
+    const provisioner = this.need();
     const identityName = provisioner?.identityName ?? "given";
     if (this.#identity && this.#identityName === identityName) return this.#identity;
     const { will } = this.#options;
@@ -326,16 +324,16 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
       as,
       clientId,
       clean: as === "claim",
-      session: before ?? this.#newSession(as),
+      session: before ?? this.newSession(as),
       will: as === "claim" || !will ? undefined : willOf(will, this.thingName!),
     };
     this.#identityName = identityName;
     return this.#identity;
   }
 
-  #newSession(as: "claim" | "device"): Session {
+  private newSession(as: "claim" | "device"): Session {
     const own = (as === "device" && this.filters(this.thingName!)) || [];
-    const replies = this.#need()?.filters ?? [];
+    const replies = this.need()?.filters ?? [];
     return new Session([...own, ...replies], this, this.host);
   }
 
@@ -346,7 +344,7 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
 
   credentials() {
     const { own, trustAnchors } = this.#options;
-    const { certificates, key } = this.#need()?.credentials ?? credentialsOf(own!, "identity");
+    const { certificates, key } = this.need()?.credentials ?? credentialsOf(own!, "identity");
     return {
       trustAnchors: anchorsOf(trustAnchors),
       clientCertificates: certificates,
@@ -355,7 +353,7 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
   }
 
   /** There is a provisioner while it has something to do, and for every dial. */
-  #need(): Provisioner | undefined {
+  private need(): Provisioner | undefined {
     if (!this.#options.enrolling || this.#provisioner) return this.#provisioner;
     this.#provisioner = new Provisioner(this, this.#options);
     if (this.#isOpen) this.#provisioner.resume();
@@ -372,7 +370,7 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
   }
 
   onDialing({ as }: LinkIdentity, attempt: number): void {
-    this.#unfollow();
+    this.unfollow();
     this.#provisioner?.quiet();
     this.emit({ type: "connecting", as, attempt });
   }
@@ -386,14 +384,14 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
   }
 
   onLost(error: AgentError, retryInMs: number, wasOnline: boolean): void {
-    this.#unfollow();
-    if (wasOnline && !this.#isClaim) this.#deviceState?.lost(error);
+    this.unfollow();
+    if (wasOnline && !this.isClaim) this.#deviceState?.lost(error);
     this.#provisioner?.onLost(error, wasOnline);
     this.emit({ type: "offline", error, retryInMs });
   }
 
   onStopped(): void {
-    this.#unfollow();
+    this.unfollow();
     this.#provisioner?.quiet();
     this.emit({ type: "stopped" });
   }
@@ -425,9 +423,9 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
   onSubscribed(): void {
     // Told to move while it was dialing.
     if (this.#endpoints.isElsewhere) return this.#link.switch();
-    this.#attempt("endpoint: not saved", () => this.held());
+    this.attempt("endpoint: not saved", () => this.held());
     this.#provisioner?.onSubscribed();
-    if (!this.#isClaim) this.followAll();
+    if (!this.isClaim) this.followAll();
   }
 
   private followAll(): void {
@@ -438,7 +436,7 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
 
   /** Without a reply topic the claim can do nothing; a device has its telemetry. */
   onRefused(topic: string, error: AgentError): void {
-    if (this.#isClaim) {
+    if (this.isClaim) {
       this.drop(error);
       return;
     }
@@ -453,7 +451,7 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
 
   /** A device that may not follow one of its shadows may follow the others, and change its identity. */
   onAnswered(): void {
-    if (this.#isClaim) return;
+    if (this.isClaim) return;
     this.followAll();
     const provisioner = this.#provisioner;
     if (!provisioner?.hasIdentity) return;
@@ -468,17 +466,15 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
     this.drop(error);
   }
 
-  get #isClaim(): boolean {
+  private get isClaim(): boolean {
     return this.#identity?.as === "claim";
   }
 
-  #open(): void {
+  private load(): void {
     const { host } = this.#options;
     this.#store ??= host.keyValue.open({ path: "skerry" });
-    this.#attempt("time: what is stored cannot be read", () => this.#time.open(this.store));
-    this.#attempt("endpoint: what is stored cannot be read", () =>
-      this.#endpoints.open(this.store),
-    );
+    this.attempt("time: what is stored cannot be read", () => this.#time.open(this.store));
+    this.attempt("endpoint: what is stored cannot be read", () => this.#endpoints.open(this.store));
     this.#tokenPrefix = Array.from(host.crypto.random(4), byte =>
       byte.toString(16).padStart(2, "0"),
     ).join("");
@@ -486,11 +482,11 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
     this.jobs?.open();
     this.updater?.open();
     this.#sender.open(this.#options.outbox);
-    this.#need()?.event({ type: "begun" });
+    this.need()?.event({ type: "begun" });
     this.#isOpen = true;
   }
 
-  #checkRenewal(via: "claim" | "identity"): void {
+  private checkRenewal(via: "claim" | "identity"): void {
     const { enrolling, claim } = this.#options;
     if (enrolling && (via === "identity" || claim)) return;
     throw new AgentError(
@@ -505,7 +501,7 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
     this.emit({ type: "moved", endpoint: host, port });
   }
 
-  #unfollow(): void {
+  private unfollow(): void {
     this.#deviceState?.offline();
     this.#sender.offline();
     this.#shadows?.lost();
@@ -514,7 +510,7 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
   }
 
   /** What may fail without keeping the device from its link. */
-  #attempt(message: string, work: () => void): void {
+  private attempt(message: string, work: () => void): void {
     try {
       work();
     } catch (cause) {

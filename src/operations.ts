@@ -32,20 +32,20 @@ class SettingsOperation implements AgentHandler {
     this.#operator = operator;
   }
 
-  #follower(job: Job): Follower | undefined {
+  private follower(job: Job): Follower | undefined {
     const follower = this.#operator.follower(job.read(shadowShape)?.shadow);
     return follower && Object.keys(follower.leaves).length > 0 ? follower : undefined;
   }
 
   check(job: Job): string | undefined {
-    const follower = this.#follower(job);
+    const follower = this.follower(job);
     if (!follower) return "there are no settings of this name";
     const { verdicts } = judged(job, follower);
     return verdicts.length > 0 ? verdicts.join("; ") : undefined;
   }
 
   run(job: Job): void {
-    const follower = this.#follower(job);
+    const follower = this.follower(job);
     if (!follower) return job.fail("there are no settings of this name");
     const failed = follower.take(judged(job, follower).values);
     if (!failed || failed.size === 0) return job.succeed();

@@ -75,12 +75,12 @@ export class CredentialStore {
 
   /** @throws what the store throws */
   writeCredential(slot: Slot, { keyPair, certificates }: Credential): void {
-    this.#write(slot, keyPair, certificates.map(toBase64).join(" "));
+    this.put(slot, keyPair, certificates.map(toBase64).join(" "));
   }
 
   /** Finds out whether the place takes a certificate, before one is asked for; `keyPair` is there afterwards. */
   probe(slot: Slot, keyPair: KeyPair): void {
-    this.#write(slot, keyPair, "", "x".repeat(limits.probeBytes));
+    this.put(slot, keyPair, "", "x".repeat(limits.probeBytes));
   }
 
   erase(slot: Slot): void {
@@ -95,7 +95,7 @@ export class CredentialStore {
     }
   }
 
-  #write(slot: Slot, keyPair: KeyPair, certificates: string, filler?: string): void {
+  private put(slot: Slot, keyPair: KeyPair, certificates: string, filler?: string): void {
     const content = writeJson({
       privateKey: toBase64(keyPair.privateKey),
       publicKey: toBase64(keyPair.publicKey),

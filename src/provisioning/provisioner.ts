@@ -67,16 +67,16 @@ export class Provisioner {
   constructor(wiring: Wiring, options: CheckedOptions) {
     this.#wiring = wiring;
     this.#options = options;
-    this.#record = this.#load();
+    this.#record = this.load();
   }
 
   /** Made when needed: most devices, most of their lives, have nothing to ask for. */
-  get #requests(): Requests {
+  private get requests(): Requests {
     this.#pending ??= new Requests(this.#wiring.host.timer, this.#wiring);
     return this.#pending;
   }
 
-  get #store(): CredentialStore {
+  private get store(): CredentialStore {
     return new CredentialStore(this.#wiring.store);
   }
 
@@ -107,7 +107,7 @@ export class Provisioner {
     if (this.isClaim) return credentialsOf(claim!.claim, "identity.claim");
     const slot = isOnTrial(this.#record) ? enrollment!.slot : identity!.slot;
     if (slot === "given") return credentialsOf(own!, "identity");
-    const { keyPair, certificates } = this.#store.readCredential(slot);
+    const { keyPair, certificates } = this.store.readCredential(slot);
     return { certificates, key: keyPair.privateKey };
   }
 
@@ -124,7 +124,7 @@ export class Provisioner {
   get filters(): readonly string[] {
     const state = stateOf(this.#record);
     const isAsking = state === "wanted" || state === "keyed" || state === "certified";
-    return isAsking ? provisioningFilters(this.#enrolling, this.#operation) : [];
+    return isAsking ? provisioningFilters(this.enrolling, this.operation) : [];
   }
 
   /** What the template's DeviceConfiguration said, of the last registration. */
@@ -142,48 +142,48 @@ export class Provisioner {
   /** Asks for another identity. @returns whether that was news */
   renew(via: "claim" | "identity"): boolean {
     if (this.#record.enrollment !== undefined) return false;
-    this.#tryStep(() => this.event({ type: "wanted", via }));
+    this.tryStep(() => this.event({ type: "wanted", via }));
     return this.#record.enrollment !== undefined;
   }
 
   event(event: ProvisioningEvent): void {
     const { record, effects } = step(this.#record, event);
     if (record !== this.#record) {
-      this.#isSaved = this.#save(record, event);
+      this.#isSaved = this.save(record, event);
       const before = this.#record;
       this.#record = record;
-      this.#tell(event, before);
+      this.tell(event, before);
     }
     for (const effect of effects)
-      if (this.#isSaved || effect.type !== "erase") this.#perform(effect);
+      if (this.#isSaved || effect.type !== "erase") this.perform(effect);
   }
 
   /** All topics of the link are subscribed. */
   onSubscribed(): void {
     if (isOnTrial(this.#record)) {
-      if (this.isReplacing) return this.#prove();
+      if (this.isReplacing) return this.prove();
       this.event({ type: "held" });
     }
     if (this.filters.length > 0) {
-      if (!this.#pending?.isWaiting) this.#ready();
-    } else if (!this.isClaim) this.#settled();
+      if (!this.#pending?.isWaiting) this.ready();
+    } else if (!this.isClaim) this.settled();
   }
 
   /** The identity in force has its link, and nothing else is on its way. */
-  #settled(): void {
-    this.#reportRetired();
-    this.#renewOfAge();
+  private settled(): void {
+    this.reportRetired();
+    this.renewOfAge();
     const { enrollment, retired } = this.#record;
     if (!enrollment && !retired && !this.#retry && this.#isSaved) this.#wiring.rest();
   }
 
   /** A reply may come twice; only the one that is waited for counts. */
   onMessage(topic: string, payload: Uint8Array): void {
-    const { template, format } = this.#enrolling;
+    const { template, format } = this.enrolling;
     const isRegister = topic.startsWith(provisionTopic(template, format));
     if (stateOf(this.#record) !== (isRegister ? "certified" : "keyed")) return;
-    this.#requests.answered();
-    this.#tryStep(() => this.event(this.#attemptReply(topic, payload, isRegister)));
+    this.requests.answered();
+    this.tryStep(() => this.event(this.attemptReply(topic, payload, isRegister)));
   }
 
   /**
@@ -206,15 +206,15 @@ export class Provisioner {
     this.#retry = undefined;
   }
 
-  #load(): ProvisioningRecord {
+  private load(): ProvisioningRecord {
     const { own } = this.#options;
     let record = notProvisioned;
     try {
-      record = this.#checked(this.#store.read() ?? notProvisioned);
+      record = this.checked(this.store.read() ?? notProvisioned);
     } catch (error) {
       // A medium that does not answer has not lost anything: to be tried again.
       if (!(error instanceof AgentError) || error.code === "storage/write") throw error;
-      this.#attempt("what cannot be read could not be kept aside", () => this.#store.keepAside());
+      this.attempt("what cannot be read could not be kept aside", () => this.store.keepAside());
       this.#wiring.emit({ type: "fault", error });
     }
     const isGiven = record.identity === undefined || record.identity.slot === "given";
@@ -227,15 +227,15 @@ export class Provisioner {
   }
 
   /** An identity to come whose key was lost with the power begins anew; one in force that is damaged is no identity. */
-  #checked(record: ProvisioningRecord): ProvisioningRecord {
+  private checked(record: ProvisioningRecord): ProvisioningRecord {
     const { identity, enrollment } = record;
     if (identity !== undefined && identity.slot !== "given") {
-      this.#store.readCredential(identity.slot);
+      this.store.readCredential(identity.slot);
     }
     if (enrollment === undefined || enrollment.state === "wanted") return record;
-    if (enrollment.state === "keyed" && !this.#makesKeys) return record;
+    if (enrollment.state === "keyed" && !this.makesKeys) return record;
     try {
-      const { certificates } = this.#store.readCredential(enrollment.slot);
+      const { certificates } = this.store.readCredential(enrollment.slot);
       if (enrollment.state === "keyed" || certificates.length > 0) return record;
     } catch (error) {
       this.#wiring.emit({ type: "fault", error: error as AgentError });
@@ -250,9 +250,9 @@ export class Provisioner {
    *
    * @returns whether flash has it: otherwise no key may be erased, the record before needs them all
    */
-  #save(record: ProvisioningRecord, { type }: ProvisioningEvent): boolean {
+  private save(record: ProvisioningRecord, { type }: ProvisioningEvent): boolean {
     try {
-      this.#store.write(record);
+      this.store.write(record);
       return true;
     } catch (cause) {
       const error = new AgentError("storage/write", "identity: not saved", { cause });
@@ -262,9 +262,9 @@ export class Provisioner {
     }
   }
 
-  #tell(event: ProvisioningEvent, before: ProvisioningRecord): void {
+  private tell(event: ProvisioningEvent, before: ProvisioningRecord): void {
     const emit = (status: Parameters<Wiring["emit"]>[0]) => this.#wiring.emit(status);
-    if (event.type === "keyMade" && this.#makesKeys) emit({ type: "keyMade" });
+    if (event.type === "keyMade" && this.makesKeys) emit({ type: "keyMade" });
     if (event.type === "certified") emit({ type: "certified", certificateId: event.certificateId });
     if (event.type === "registered") emit({ type: "registered", thingName: event.thingName });
     if (event.type !== "held") return;
@@ -273,109 +273,109 @@ export class Provisioner {
     else emit({ type: "rotated", certificateId, retired: before.identity.certificateId });
   }
 
-  #perform(effect: ProvisioningEffect): void {
+  private perform(effect: ProvisioningEffect): void {
     const wiring = this.#wiring;
     switch (effect.type) {
       case "makeKey":
-        return this.#makeKey();
+        return this.makeKey();
       case "requestCertificate":
-        return this.#requestCertificate();
+        return this.requestCertificate();
       case "register": {
-        const { template, format, parameters } = this.#enrolling;
+        const { template, format, parameters } = this.enrolling;
         const request = registerRequest(
           format,
           this.#record.enrollment!.ownershipToken!,
           parameters,
         );
-        return this.#request(provisionTopic(template, format), request);
+        return this.request(provisionTopic(template, format), request);
       }
       case "adopt":
         return wiring.adopt();
       case "forgetClaim":
-        return this.#attempt("identity.forgetClaim threw", () =>
+        return this.attempt("identity.forgetClaim threw", () =>
           this.#options.claim?.forgetClaim?.(),
         );
       case "erase":
         // The product, told that this identity is in force or that one is given up, has asked for another: its key is there.
         if (this.#record.enrollment !== undefined) return;
-        return this.#attempt("a key that is of no more use could not be erased", () =>
-          this.#store.erase(effect.slot),
+        return this.attempt("a key that is of no more use could not be erased", () =>
+          this.store.erase(effect.slot),
         );
       case "drop":
         return wiring.drop(effect.error);
       case "later":
         wiring.emit({ type: "fault", error: effect.error });
-        return this.#after(limits.rotationRetryMs, () => this.#ready());
+        return this.after(limits.rotationRetryMs, () => this.ready());
       case "givenUp":
         this.#restUntil = wiring.host.clock.ticks() + dayMs;
         wiring.emit({ type: "rotationFailed", error: effect.error });
-        return this.#after(dayMs, () => this.#renewOfAge());
+        return this.after(dayMs, () => this.renewOfAge());
       case "report":
-        return this.#reportRetired();
+        return this.reportRetired();
     }
   }
 
-  get #enrolling(): Enrolling {
+  private get enrolling(): Enrolling {
     return withDefaults(this.#options.enrolling!);
   }
 
-  get #makesKeys(): boolean {
-    return this.#enrolling.keys === "device";
+  private get makesKeys(): boolean {
+    return this.enrolling.keys === "device";
   }
 
-  get #operation(): Operation {
-    return this.#makesKeys ? "create-from-csr" : "create";
+  private get operation(): Operation {
+    return this.makesKeys ? "create-from-csr" : "create";
   }
 
-  #makeKey(): void {
+  private makeKey(): void {
     const { slot } = this.#record.enrollment!;
-    if (this.#makesKeys) {
-      const keyPair = this.#enrolling.keyPair ?? this.#wiring.host.crypto.generateKeyPair();
-      this.#store.writeCredential(slot, { keyPair, certificates: [] });
+    if (this.makesKeys) {
+      const keyPair = this.enrolling.keyPair ?? this.#wiring.host.crypto.generateKeyPair();
+      this.store.writeCredential(slot, { keyPair, certificates: [] });
     }
     this.event({ type: "keyMade", slot });
   }
 
   /** Where the certificate is to go: beside its key, but not over it as long as the other place is free. */
-  get #target(): Slot {
+  private get target(): Slot {
     const { identity, enrollment } = this.#record;
     if (identity !== undefined && identity.slot !== "given") return enrollment!.slot;
     return enrollment!.slot === 0 ? 1 : 0;
   }
 
-  get #ownKey(): KeyPair | undefined {
-    if (!this.#makesKeys) return undefined;
-    return this.#store.readCredential(this.#record.enrollment!.slot).keyPair;
+  private get ownKey(): KeyPair | undefined {
+    if (!this.makesKeys) return undefined;
+    return this.store.readCredential(this.#record.enrollment!.slot).keyPair;
   }
 
   /** A flash that would not keep the certificate is found out before one is asked for. */
-  #requestCertificate(): void {
+  private requestCertificate(): void {
     const { host } = this.#wiring;
-    const { format } = this.#enrolling;
-    const topic = createCertificateTopic(this.#operation, format);
-    const keyPair = this.#ownKey;
+    const { format } = this.enrolling;
+    const topic = createCertificateTopic(this.operation, format);
+    const keyPair = this.ownKey;
     const nothing = new Uint8Array(0);
-    this.#store.probe(this.#target, keyPair ?? { privateKey: nothing, publicKey: nothing });
-    if (keyPair === undefined) return this.#request(topic, nothing);
+    this.store.probe(this.target, keyPair ?? { privateKey: nothing, publicKey: nothing });
+    if (keyPair === undefined) return this.request(topic, nothing);
     const { privateKey, publicKey } = keyPair;
     const sign = (message: Uint8Array) => host.crypto.sign(privateKey, message);
     const csr = certificationRequest(host.system.id, publicKey, sign);
-    return this.#request(topic, certificateRequest(format, csr));
+    return this.request(topic, certificateRequest(format, csr));
   }
 
-  #request(topic: string, payload: Uint8Array): void {
-    this.#requests.send(this.#wiring.session, topic, payload, () => {
+  private request(topic: string, payload: Uint8Array): void {
+    this.requests.send(this.#wiring.session, topic, payload, () => {
       const error = new AgentError("provisioning/timeout", `${topic}: no answer`);
       this.event({ type: "rejected", error });
     });
   }
 
-  #ready(): void {
-    this.#tryStep(() => this.event({ type: "ready", now: this.#wiring.now }));
+  private ready(): void {
+    this.tryStep(() => this.event({ type: "ready", now: this.#wiring.now }));
   }
 
   /** While an identity is in force no failure to get another may cost its link, or it would cost every one. */
-  #tryStep(work: () => void): void {
+  private tryStep(work: () => void): void {
     try {
       work();
     } catch (cause) {
@@ -391,19 +391,19 @@ export class Provisioner {
   }
 
   /** A reply that cannot be used counts as a refusal: it is spaced and bounded like one. */
-  #attemptReply(topic: string, payload: Uint8Array, isRegister: boolean): ProvisioningEvent {
+  private attemptReply(topic: string, payload: Uint8Array, isRegister: boolean): ProvisioningEvent {
     try {
-      return this.#onReply(topic, payload, isRegister);
+      return this.onReply(topic, payload, isRegister);
     } catch (error) {
       if (!(error instanceof AgentError) || error.kind === "storage") throw error;
       return { type: "rejected", error };
     }
   }
 
-  #onReply(topic: string, payload: Uint8Array, isRegister: boolean): ProvisioningEvent {
-    const { format } = this.#enrolling;
+  private onReply(topic: string, payload: Uint8Array, isRegister: boolean): ProvisioningEvent {
+    const { format } = this.enrolling;
     if (topic.endsWith("/rejected")) {
-      const request = isRegister ? "provision" : this.#operation;
+      const request = isRegister ? "provision" : this.operation;
       return { type: "rejected", error: parseRejected(format, payload, request) };
     }
     if (isRegister) {
@@ -411,17 +411,17 @@ export class Provisioner {
       this.#configuration = keepConfiguration(this.#wiring, this.configuration, configuration);
       return { type: "registered", thingName };
     }
-    const keyPair = this.#ownKey;
+    const keyPair = this.ownKey;
     const certified = parseCertified(format, payload, keyPair?.publicKey);
     const { certificates, certificateId, ownershipToken } = certified;
-    const slot = this.#target;
+    const slot = this.target;
     const credential: Credential = { keyPair: keyPair ?? certified.keyPair!, certificates };
-    this.#store.writeCredential(slot, credential);
+    this.store.writeCredential(slot, credential);
     return { type: "certified", slot, certificateId, ownershipToken, now: this.#wiring.now };
   }
 
   /** The identity on trial has to see a publish acknowledged; the cloud learns whose turn it is. */
-  #prove(): void {
+  private prove(): void {
     if (this.#isProving) return;
     const { certificateId } = this.#record.enrollment!;
     this.#isProving = true;
@@ -431,14 +431,14 @@ export class Provisioner {
       () => {
         this.#isProving = false;
         this.event({ type: "held" });
-        this.#settled();
+        this.settled();
       },
       error => this.#wiring.drop(error),
     );
   }
 
   /** The cloud may switch the certificate before this one off. */
-  #reportRetired(): void {
+  private reportRetired(): void {
     const { identity, retired } = this.#record;
     if (retired === undefined || this.#reports >= limits.reportAttempts) return;
     this.#reports++;
@@ -447,18 +447,18 @@ export class Provisioner {
       { certificateId: identity!.certificateId, retired },
       () => {
         this.event({ type: "reported" });
-        this.#settled();
+        this.settled();
       },
       error => this.#wiring.emit({ type: "fault", error }),
     );
   }
 
   /** Looks once a day whether the certificate has reached the age at which the product wants another. */
-  #renewOfAge(): void {
+  private renewOfAge(): void {
     const { rotateAfterDays } = this.#options;
     if (rotateAfterDays === undefined || this.#record.enrollment !== undefined) return;
-    this.#after(dayMs, () => this.#renewOfAge());
-    this.#attempt("the certificate's age could not be told, or no other be asked for", () => {
+    this.after(dayMs, () => this.renewOfAge());
+    this.attempt("the certificate's age could not be told, or no other be asked for", () => {
       const { now, host } = this.#wiring;
       const issued = validFrom(this.credentials.certificates[0]!, "certificate");
       const isOld = now !== undefined && now - issued >= rotateAfterDays * dayMs;
@@ -468,14 +468,14 @@ export class Provisioner {
     });
   }
 
-  #after(delayMs: number, work: () => void): void {
+  private after(delayMs: number, work: () => void): void {
     const { timer } = this.#wiring.host;
     timer.clear(this.#retry);
     this.#retry = timer.set(() => this.#wiring.enter(work), delayMs);
   }
 
   /** What may fail without keeping the device from its link. */
-  #attempt(message: string, work: () => void): void {
+  private attempt(message: string, work: () => void): void {
     try {
       work();
     } catch (cause) {

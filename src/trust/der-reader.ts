@@ -36,11 +36,11 @@ export class DerReader {
   /** The next element, which has to have the tag when one is given. */
   next(tag?: number): Element {
     const start = this.#at;
-    const found = this.#octet();
+    const found = this.octet();
     if ((found & 0x1f) === 0x1f || (tag !== undefined && found !== tag)) {
       throw this.error(`tag 0x${found.toString(16)} at ${start}`);
     }
-    const length = this.#length();
+    const length = this.length();
     if (length > this.#bytes.length - this.#at) throw this.error(`length ${length} at ${start}`);
     const content = this.#bytes.subarray(this.#at, this.#at + length);
     this.#at += length;
@@ -149,7 +149,7 @@ export class DerReader {
     return new AgentError("trust/der", `${this.#where}: ${what}`);
   }
 
-  #octet(): number {
+  private octet(): number {
     const octet = this.#bytes[this.#at];
     if (octet === undefined) throw this.error("ends too early");
     this.#at++;
@@ -157,13 +157,13 @@ export class DerReader {
   }
 
   /** At most 65535: what is longer is no certificate, signature or key. */
-  #length(): number {
-    const first = this.#octet();
+  private length(): number {
+    const first = this.octet();
     if (first < 0x80) return first;
     const count = first & 0x7f;
     if (count === 0 || count > 2) throw this.error(`length octet 0x${first.toString(16)}`);
     let length = 0;
-    for (let i = 0; i < count; i++) length = length * 256 + this.#octet();
+    for (let i = 0; i < count; i++) length = length * 256 + this.octet();
     if (length < (count === 1 ? 0x80 : 0x100)) throw this.error("length not in its shortest form");
     return length;
   }

@@ -132,33 +132,33 @@ class Search {
 
   /** @throws the failure that says most */
   follow(path: readonly Certificate[]): void {
-    if (this.#reaches(path)) return;
+    if (this.reaches(path)) return;
     throw (
       this.#failure ??
       new AgentError("trust/unknown-authority", "trust: no path leads to an anchor")
     );
   }
 
-  #reaches(path: readonly Certificate[]): boolean {
+  private reaches(path: readonly Certificate[]): boolean {
     const last = path[path.length - 1]!;
     const isIssuer = (issuer: Certificate, where: string) =>
-      isEqual(issuer.subject, last.issuer) && this.#hasIssued(issuer, path, where);
+      isEqual(issuer.subject, last.issuer) && this.hasIssued(issuer, path, where);
     if (this.#anchors.some((anchor, i) => isIssuer(anchor, `anchor ${i}`))) return true;
     return this.#given.some((next, i) => {
       if (path.includes(next) || !isEqual(next.subject, last.issuer)) return false;
       // An anchor has to follow as well.
-      if (path.length + 2 > maxPath) return this.#fail(tooLong());
-      return isIssuer(next, `certificate ${i + 1}`) && this.#reaches([...path, next]);
+      if (path.length + 2 > maxPath) return this.fail(tooLong());
+      return isIssuer(next, `certificate ${i + 1}`) && this.reaches([...path, next]);
     });
   }
 
   /** Whether `issuer` has issued the last certificate of `path` and may be above all of them. */
-  #hasIssued(issuer: Certificate, path: readonly Certificate[], where: string): boolean {
+  private hasIssued(issuer: Certificate, path: readonly Certificate[], where: string): boolean {
     const { now, purpose, crypto } = this.#question;
     try {
       const key = checkCertificate(issuer, now, where);
       checkIssuer(issuer, path, where);
-      this.#checkNames(issuer, path, where);
+      this.checkNames(issuer, path, where);
       if (!serves(issuer, purpose)) {
         throw new AgentError("trust/purpose", `${where}: not for ${purpose}`);
       }
@@ -169,11 +169,15 @@ class Search {
       throw new AgentError("trust/signature", `${where}: has not signed ${describe(path)}`);
     } catch (error) {
       if (!(error instanceof AgentError)) throw error;
-      return this.#fail(error);
+      return this.fail(error);
     }
   }
 
-  #checkNames({ nameConstraints }: Certificate, path: readonly Certificate[], where: string): void {
+  private checkNames(
+    { nameConstraints }: Certificate,
+    path: readonly Certificate[],
+    where: string,
+  ): void {
     if (nameConstraints === undefined) return;
     const spend = () => {
       if (++this.#nameChecks > maxNameChecks) throw tooLong();
@@ -188,7 +192,7 @@ class Search {
   }
 
   /** Keeps the first failure, but a wrong signature only until another is found: keys change under the same name. */
-  #fail(error: AgentError): false {
+  private fail(error: AgentError): false {
     if (this.#failure === undefined || this.#failure.code === "trust/signature") {
       this.#failure = error;
     }

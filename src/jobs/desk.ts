@@ -38,7 +38,6 @@ export interface Machine {
 /** Of errors that say what is wrong with a document; the others may be over tomorrow. */
 const finalKinds: readonly string[] = Object.freeze(["protocol", "config", "refused", "integrity"]);
 
-// `private`, not `#`: as in Jobs.
 export class Desk implements JobOwner {
   readonly #wiring: JobsWiring;
   readonly #machine: Machine;
@@ -261,12 +260,12 @@ export class Desk implements JobOwner {
     if (!this.journalOf(job)) return;
     timer.clear(this.#restart);
     const seconds = this.closedFor(job, "restart");
-    if (seconds === undefined) return this.#wiring.enter(() => this.#leave(job, prepare));
+    if (seconds === undefined) return this.#wiring.enter(() => this.leave(job, prepare));
     this.emit({ state: "deferred", jobId: job.id, about: "restart", seconds });
     this.#restart = timer.set(() => this.restart(job, prepare), seconds * 1000);
   }
 
-  #leave(job: Job, prepare: (() => void) | undefined): void {
+  private leave(job: Job, prepare: (() => void) | undefined): void {
     try {
       prepare?.();
     } catch (cause) {

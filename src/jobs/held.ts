@@ -41,16 +41,16 @@ export class Held implements Job {
     return this.execution.executionNumber;
   }
 
-  get #journal(): Journal | undefined {
+  private get journal(): Journal | undefined {
     return this.#owner.journalOf(this) ?? this.last;
   }
 
   get attempt(): number {
-    return this.#journal?.attempts ?? 1;
+    return this.journal?.attempts ?? 1;
   }
 
   get isRestarted(): boolean {
-    return this.#journal?.isRestarted ?? false;
+    return this.journal?.isRestarted ?? false;
   }
 
   get document(): Uint8Array {
@@ -70,7 +70,7 @@ export class Held implements Job {
   }
 
   get kept(): Uint8Array | undefined {
-    return this.#journal?.kept;
+    return this.journal?.kept;
   }
 
   keep(state: Uint8Array): void {

@@ -45,7 +45,7 @@ const backoff = Object.freeze({ baseMs: 2000, capMs: 300_000 });
 
 /** As many answers in a row may be lost before it is told, as with shadows. */
 const untoldSilences = 2;
-// Methods are `private`, not `#`: on XS each of those takes 16 bytes of its object.
+
 export class Jobs implements JobQueue, Machine {
   readonly #wiring: JobsWiring;
   readonly #desk: Desk;

@@ -31,10 +31,10 @@ export class Steps implements JobHandler {
 
   /** What is kept says which step it was. */
   run(job: Job): void {
-    this.#run(job, job.kept?.[0] ?? 0);
+    this.perform(job, job.kept?.[0] ?? 0);
   }
 
-  #run(job: Job, index: number): void {
+  private perform(job: Job, index: number): void {
     const action = this.#actions[index];
     if (!action) return job.succeed();
     const handler = this.#find(operationOf(action));
@@ -62,32 +62,32 @@ export class Steps implements JobHandler {
       return job.fail(reasonOf(cause));
     }
     job.progressed();
-    this.#run(job, index + 1);
+    this.perform(job, index + 1);
   }
 
   cancel(_: Job): void {
-    this.#with((handler, step) => handler.cancel?.(step));
+    this.with((handler, step) => handler.cancel?.(step));
     this.#step = undefined;
   }
 
   online(_: Job): void {
-    this.#with((handler, step) => handler.online?.(step));
+    this.with((handler, step) => handler.online?.(step));
   }
 
   offline(_: Job): void {
-    this.#with((handler, step) => handler.offline?.(step));
+    this.with((handler, step) => handler.offline?.(step));
   }
 
   onMessage(_: Job, topic: string, payload: Uint8Array): void {
-    this.#with((handler, step) => handler.onMessage?.(step, topic, payload));
+    this.with((handler, step) => handler.onMessage?.(step, topic, payload));
   }
 
   /** The action in force was read when the job began: its text does not change. */
   onDocument(_: Job): void {
-    this.#with((handler, step) => handler.onDocument?.(step));
+    this.with((handler, step) => handler.onDocument?.(step));
   }
 
-  #with(work: (handler: JobHandler, step: Step) => void): void {
+  private with(work: (handler: JobHandler, step: Step) => void): void {
     const step = this.#step;
     const handler = step && this.#find(operationOf(step.action));
     if (step && handler) work(handler, step);

@@ -72,22 +72,22 @@ export class Download implements SourceOwner {
   /** Replaces all sources; what has failed before is tried again. */
   sources(sources: readonly OfferSource[]): void {
     if (this.#isOver) return;
-    this.#rest();
+    this.rest();
     this.#candidates = sources.map(source => ({ source, end: undefined }));
     this.#isAwaiting = false;
-    this.#begin();
+    this.begin();
   }
 
   online(): void {
     if (this.#isOver || this.#isOnline) return;
     this.#isOnline = true;
-    this.#begin();
+    this.begin();
   }
 
   /** Nothing is fetched without the link: whoever ends the job could not be heard. */
   offline(): void {
     this.#isOnline = false;
-    this.#rest();
+    this.rest();
   }
 
   /** Nothing is called back any more. The staging stays as it is. */
@@ -131,7 +131,7 @@ export class Download implements SourceOwner {
     try {
       this.staging.write(index, bytes);
     } catch (error) {
-      this.#fail(error as AgentError);
+      this.fail(error as AgentError);
       return;
     }
     this.#asked = 0;
@@ -148,18 +148,18 @@ export class Download implements SourceOwner {
   onEnd({ error, why }: SourceEnd): void {
     this.#running = undefined;
     this.#candidates[this.#at]!.end = why;
-    this.#next(this.#at + 1, error);
+    this.next(this.#at + 1, error);
   }
 
   // -- which source --
 
   /** In a turn of its own: nobody is called back from inside a call. */
-  #begin(): void {
+  private begin(): void {
     if (!this.#isOnline || this.#candidates.length === 0) return;
-    this.#soon = this.host.timer.set(() => this.enter(() => this.#resume()), 0);
+    this.#soon = this.host.timer.set(() => this.enter(() => this.resume()), 0);
   }
 
-  #resume(): void {
+  private resume(): void {
     this.#soon = undefined;
     if (this.staging.isComplete) {
       this.close();
@@ -167,28 +167,28 @@ export class Download implements SourceOwner {
     } else if (this.#isAwaiting) this.#owner.onExpired();
     else {
       this.#before = this.staging.done;
-      this.#next(0, new AgentError("ota/source", "ota: no source of the image is left"));
+      this.next(0, new AgentError("ota/source", "ota: no source of the image is left"));
     }
   }
 
   /** @param error what is told when no source is left */
-  #next(from: number, error: AgentError): void {
+  private next(from: number, error: AgentError): void {
     const candidates = this.#candidates;
     this.#at = from;
     // What was lost in this round has its turn in the next.
     while (this.#at < candidates.length && !isUsable(candidates[this.#at]!)) this.#at++;
-    if (this.#at < candidates.length) this.#run(candidates[this.#at]!.source);
+    if (this.#at < candidates.length) this.run(candidates[this.#at]!.source);
     else if (candidates.some(isUsable) && this.staging.done > this.#before) {
       this.#before = this.staging.done;
-      this.#next(0, error);
+      this.next(0, error);
     } else if (candidates.some(({ end }) => end === "expired") && this.#asked < limits.linkTries) {
       this.#asked++;
       this.#isAwaiting = true;
       this.#owner.onExpired();
-    } else this.#fail(error);
+    } else this.fail(error);
   }
 
-  #run(source: OfferSource): void {
+  private run(source: OfferSource): void {
     try {
       this.#running =
         "stream" in source ? new StreamSource(this, source) : new RangeSource(this, source.url);
@@ -199,14 +199,14 @@ export class Download implements SourceOwner {
     }
   }
 
-  #rest(): void {
+  private rest(): void {
     this.host.timer.clear(this.#soon);
     this.#soon = undefined;
     this.#running?.stop();
     this.#running = undefined;
   }
 
-  #fail(error: AgentError): void {
+  private fail(error: AgentError): void {
     this.close();
     this.#owner.onFailed(error);
   }

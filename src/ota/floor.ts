@@ -21,13 +21,13 @@ export class Floor {
    * @throws AgentError "storage/damaged"
    */
   above(own: string | undefined): string | undefined {
-    return this.#with(store => raiseFloor(read(store), own));
+    return this.with(store => raiseFloor(read(store), own));
   }
 
   /** Never lowers it, but writes over what cannot be read; writes nothing when it stays. @throws what the store throws */
   raise(version: string | undefined): void {
     if (version === undefined) return;
-    this.#with(store => {
+    this.with(store => {
       let before: string | undefined;
       try {
         before = read(store);
@@ -39,7 +39,7 @@ export class Floor {
     });
   }
 
-  #with<Result>(work: (store: KeyValue) => Result): Result {
+  private with<Result>(work: (store: KeyValue) => Result): Result {
     const store = this.#keyValue.open({ path: domain });
     try {
       return work(store);

@@ -145,14 +145,14 @@ export class HeadReader {
       if (++this.#total > limits.headBytes)
         throw wrong(`a head of more than ${limits.headBytes} bytes`);
       if (byte !== 0x0a) {
-        this.#put(byte);
+        this.put(byte);
         continue;
       }
       if (this.#length === 0 || this.#line[--this.#length] !== 0x0d)
         throw wrong("a line of a head without its end");
       const isOver = this.#length === 0 && this.#status > 0;
-      if (!isOver) this.#onLine(fromUtf8(this.#line, 0, this.#length));
-      else if (this.#status >= 200) return { head: this.#head(), taken: at + 1 };
+      if (!isOver) this.onLine(fromUtf8(this.#line, 0, this.#length));
+      else if (this.#status >= 200) return { head: this.head(), taken: at + 1 };
       else this.#status = 0;
       this.#length = 0;
     }
@@ -160,7 +160,7 @@ export class HeadReader {
   }
 
   /** Printable ASCII and tabs; other bytes are of no interest, and stand for themselves no more. */
-  #put(byte: number): void {
+  private put(byte: number): void {
     const isEnd = byte === 0x0d;
     if (byte < 0x20 && byte !== 9 && !isEnd) throw wrong("a head with control characters");
     if (this.#length > 0 && this.#line[this.#length - 1] === 0x0d)
@@ -173,7 +173,7 @@ export class HeadReader {
     this.#line[this.#length++] = byte > 0x7e ? 0x3f : byte;
   }
 
-  #onLine(line: string): void {
+  private onLine(line: string): void {
     if (this.#status === 0) {
       const found = /^HTTP\/1\.([01]) ([1-9][0-9][0-9])( |$)/.exec(line);
       if (!found) throw wrong(`no HTTP/1.1: ${quoted(line)}`);
@@ -192,7 +192,7 @@ export class HeadReader {
     this.#fields[at] = line.slice(colon + 1).trim();
   }
 
-  #head(): ResponseHead {
+  private head(): ResponseHead {
     const [connection = "", encoding = "identity", length, range, type, location, transfer] =
       this.#fields;
     const isLast = this.#isOld || connection.toLowerCase().includes("close");

@@ -34,29 +34,29 @@ export class HttpsLink {
   /** @throws what the host throws when it cannot even begin */
   constructor(options: HttpsLinkOptions) {
     this.#options = options;
-    this.#within(limits.resolveMs, "no address");
+    this.within(limits.resolveMs, "no address");
     try {
-      this.#resolve(options);
+      this.resolve(options);
     } catch (error) {
       this.close();
       throw error;
     }
   }
 
-  #resolve({ host, name }: HttpsLinkOptions): void {
+  private resolve({ host, name }: HttpsLinkOptions): void {
     this.#resolver = new host.dns.io(host.dns);
     this.#resolver.resolve({
       host: name,
       onResolved: (_, address, others = []) =>
-        this.#enter(() => {
+        this.enter(() => {
           this.#resolver?.close();
           this.#resolver = undefined;
           this.#addresses = others.slice(0, limits.addresses - 1);
-          this.#dial(address);
+          this.dial(address);
         }),
       onError: (_, cause) =>
-        this.#enter(() =>
-          this.#lost(new AgentError("connection/resolve", `${name}: no address`, { cause })),
+        this.enter(() =>
+          this.lost(new AgentError("connection/resolve", `${name}: no address`, { cause })),
         ),
     });
   }
@@ -64,7 +64,7 @@ export class HttpsLink {
   /** Goes out as there is room. */
   write(bytes: Uint8Array): void {
     this.#unsent = this.#unsent.length === 0 ? bytes.slice() : concat([this.#unsent, bytes]);
-    this.#flush();
+    this.flush();
   }
 
   /** @returns up to `count` bytes, or undefined when none are there */
@@ -83,9 +83,9 @@ export class HttpsLink {
     this.#socket = undefined;
   }
 
-  #dial(address: string): void {
+  private dial(address: string): void {
     const { host, name, port, trustAnchors, now } = this.#options;
-    this.#within(limits.handshakeMs, `no TLS with ${address}`);
+    this.within(limits.handshakeMs, `no TLS with ${address}`);
     const none = new Uint8Array(0);
     const secure = { trustAnchors, clientCertificates: [], clientKey: none, serverName: name, now };
     let mine: TLSSocket | undefined;
@@ -95,31 +95,31 @@ export class HttpsLink {
         host: name,
         port,
         secure,
-        onReadable: () => this.#enter(() => this.#options.onReadable()),
-        onWritable: count => this.#enter(() => this.#onWritable(count)),
+        onReadable: () => this.enter(() => this.#options.onReadable()),
+        onWritable: count => this.enter(() => this.onWritable(count)),
         onError: cause =>
-          this.#enter(() => {
+          this.enter(() => {
             // Of a socket that was given up for the next address.
-            if (mine === this.#socket) this.#failed(asLinkError(cause));
+            if (mine === this.#socket) this.failed(asLinkError(cause));
           }),
       });
       this.#socket = mine;
     } catch (error) {
-      this.#lost(asLinkError(error));
+      this.lost(asLinkError(error));
     }
   }
 
-  #onWritable(count: number): void {
+  private onWritable(count: number): void {
     this.#writable = count;
     if (this.#state === "dialing") {
       this.#state = "open";
       this.#addresses = [];
       this.#options.host.timer.clear(this.#deadline);
       this.#options.onOpen();
-    } else this.#flush();
+    } else this.flush();
   }
 
-  #flush(): void {
+  private flush(): void {
     if (this.#state !== "open") return;
     const piece = this.#unsent.subarray(0, this.#writable);
     if (piece.length === 0) return;
@@ -127,37 +127,37 @@ export class HttpsLink {
     try {
       this.#writable = this.#socket!.write(piece);
     } catch (error) {
-      this.#lost(asLinkError(error));
+      this.lost(asLinkError(error));
     }
   }
 
   /** Before the handshake is over, the name's next address is tried. */
-  #failed(error: AgentError): void {
+  private failed(error: AgentError): void {
     const [next, ...others] = this.#addresses;
     if (this.#state !== "dialing" || next === undefined || this.#socket === undefined) {
-      this.#lost(error);
+      this.lost(error);
       return;
     }
     this.#socket.close();
     this.#addresses = others;
-    this.#dial(next);
+    this.dial(next);
   }
 
-  #lost(error: AgentError): void {
+  private lost(error: AgentError): void {
     this.#state = "lost";
     this.#options.host.timer.clear(this.#deadline);
     this.#options.onLost(error);
   }
 
-  #within(delayMs: number, message: string): void {
+  private within(delayMs: number, message: string): void {
     const { host, name } = this.#options;
     host.timer.clear(this.#deadline);
     const error = () =>
       new AgentError("connection/timeout", `${name}: ${message} in ${delayMs} ms`);
-    this.#deadline = host.timer.set(() => this.#enter(() => this.#failed(error())), delayMs);
+    this.#deadline = host.timer.set(() => this.enter(() => this.failed(error())), delayMs);
   }
 
-  #enter(work: () => void): void {
+  private enter(work: () => void): void {
     this.#options.door.enter(() => {
       if (this.#state === "dialing" || this.#state === "open") work();
     });

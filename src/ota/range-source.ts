@@ -65,12 +65,12 @@ export class RangeSource implements Source {
 
   start(): void {
     this.#isOn = true;
-    this.#dial();
+    this.dial();
   }
 
   stop(): void {
     this.#isOn = false;
-    this.#hangUp();
+    this.hangUp();
     this.#owner.host.timer.clear(this.#timer);
     this.#timer = undefined;
   }
@@ -81,10 +81,10 @@ export class RangeSource implements Source {
 
   // -- the connection --
 
-  #dial(): void {
+  private dial(): void {
     const { host, judgedAt, trustAnchors } = this.#owner;
     if (judgedAt === undefined) {
-      this.#end("lost", new AgentError("connection/clock", "https: no time is known"));
+      this.end("lost", new AgentError("connection/clock", "https: no time is known"));
       return;
     }
     try {
@@ -95,17 +95,17 @@ export class RangeSource implements Source {
         port: this.#place.port,
         trustAnchors,
         now: judgedAt,
-        onOpen: () => this.#request(),
-        onReadable: () => this.#read(),
-        onLost: error => this.#onLost(error),
+        onOpen: () => this.request(),
+        onReadable: () => this.read(),
+        onLost: error => this.onLost(error),
       });
     } catch (cause) {
-      this.#again(this.#fault("cannot be dialed", cause));
+      this.again(this.fault("cannot be dialed", cause));
     }
   }
 
   /** Lets the connection go, and all that was asked for on it. */
-  #hangUp(): void {
+  private hangUp(): void {
     this.#connection?.close();
     this.#connection = undefined;
     this.#owner.host.timer.clear(this.#soon);
@@ -120,13 +120,13 @@ export class RangeSource implements Source {
   }
 
   /** What has arrived before its end still counts. */
-  #onLost(error: AgentError): void {
+  private onLost(error: AgentError): void {
     this.#lostWith = error;
-    if (this.#soon === undefined) this.#read();
+    if (this.#soon === undefined) this.read();
   }
 
   /** Asks for as much as may be outstanding. */
-  #request(): void {
+  private request(): void {
     const { staging } = this.#owner;
     while (this.#ranges.length < (this.#isRanged && !this.#isBrief ? 2 : 1)) {
       const first = staging.nextMissing(this.#cursor);
@@ -140,27 +140,27 @@ export class RangeSource implements Source {
       this.#connection?.write(encodeRequest(this.#place, range.from, range.end - 1));
     }
     if (this.#head === undefined && this.#block === undefined && this.#ranges.length > 0)
-      this.#watch(limits.headMs, "no answer");
+      this.watch(limits.headMs, "no answer");
   }
 
   // -- what comes --
 
   /** Up to the end of one block: the rest has a turn of its own. */
-  #read(): void {
+  private read(): void {
     for (;;) {
       if (!this.#isOn || this.#soon !== undefined) return;
       const bytes = this.#rest ?? this.#connection?.read(limits.readBytes);
       this.#rest = undefined;
       if (bytes === undefined) {
-        if (this.#lostWith) this.#again(this.#lostWith);
+        if (this.#lostWith) this.again(this.#lostWith);
         return;
       }
       let taken = 0;
       try {
-        taken = this.#block ? this.#onBody(this.#block, bytes) : this.#onHead(bytes);
+        taken = this.#block ? this.onBody(this.#block, bytes) : this.onHead(bytes);
       } catch (error) {
         if (!(error instanceof AgentError) || error.code !== "ota/source") throw error;
-        this.#again(this.#fault(error.message));
+        this.again(this.fault(error.message));
         return;
       }
       if (this.#isOn && this.#connection && taken < bytes.length)
@@ -169,29 +169,29 @@ export class RangeSource implements Source {
   }
 
   /** @returns how many of the bytes it took */
-  #onHead(bytes: Uint8Array): number {
+  private onHead(bytes: Uint8Array): number {
     if (this.#ranges.length === 0) throw new AgentError("ota/source", "more than was asked for");
     this.#head ??= new HeadReader();
     const found = this.#head.push(bytes);
     if (found === undefined) return bytes.length;
     this.#head = undefined;
-    this.#onResponse(found.head);
+    this.onResponse(found.head);
     return found.taken;
   }
 
-  #onResponse(head: ResponseHead): void {
+  private onResponse(head: ResponseHead): void {
     const { status } = head;
-    if (status === 206) this.#onRange(head);
-    else if (status === 200) this.#onWhole(head);
+    if (status === 206) this.onRange(head);
+    else if (status === 200) this.onWhole(head);
     else if (status === 301 || status === 302 || status === 303 || status === 307 || status === 308)
-      this.#onRedirect(head);
-    else if (status === 401 || status === 403 || status === 410) this.#onExpired(status);
+      this.onRedirect(head);
+    else if (status === 401 || status === 403 || status === 410) this.onExpired(status);
     else if (status === 408 || status === 429 || status >= 500)
-      this.#again(this.#fault(`status ${status}`));
-    else this.#refuse(`status ${status}, ${head.type}`);
+      this.again(this.fault(`status ${status}`));
+    else this.refuse(`status ${status}, ${head.type}`);
   }
 
-  #onRange(head: ResponseHead): void {
+  private onRange(head: ResponseHead): void {
     const { from, end } = this.#ranges[0]!;
     const { range, length, isCoded } = head;
     if (
@@ -201,72 +201,72 @@ export class RangeSource implements Source {
     ) {
       const got = range ? `${range.first} to ${range.last} of ${range.total}` : "no range";
       const wanted = `${from} to ${end - 1} of ${this.#owner.staging.size}`;
-      this.#refuse(`${got} in place of bytes ${wanted}`);
+      this.refuse(`${got} in place of bytes ${wanted}`);
     } else if (isCoded || length !== end - from)
-      this.#refuse(`a range with ${isCoded ? "a coding" : `${length} bytes of ${end - from}`}`);
+      this.refuse(`a range with ${isCoded ? "a coding" : `${length} bytes of ${end - from}`}`);
     else {
       this.#isRanged = true;
       if (head.isLast) this.#isBrief = true;
       this.#redirects = 0;
-      this.#begin(from);
-      this.#request();
+      this.begin(from);
+      this.request();
     }
   }
 
   /** A server that ignores ranges: what is missing is taken from the whole file, a few times. */
-  #onWhole({ length, type, isCoded }: ResponseHead): void {
+  private onWhole({ length, type, isCoded }: ResponseHead): void {
     const { size } = this.#owner.staging;
     const isPage = type.toLowerCase().startsWith("text/html");
     if (isPage || isCoded || length !== size) {
       const bytes = length === undefined ? "of unknown length" : `of ${length} bytes`;
-      this.#refuse(`${type} ${bytes}, the image has ${size}`);
+      this.refuse(`${type} ${bytes}, the image has ${size}`);
     } else if (this.#wholes >= limits.wholeFiles) {
-      this.#refuse(`ranges are ignored, and the whole file broke off ${this.#wholes} times`);
+      this.refuse(`ranges are ignored, and the whole file broke off ${this.#wholes} times`);
     } else {
       this.#wholes++;
       this.#ranges = [{ from: 0, end: size }];
       this.#cursor = this.#owner.staging.blocks;
-      this.#begin(0);
+      this.begin(0);
     }
   }
 
-  #onRedirect({ location }: ResponseHead): void {
-    if (location === undefined) this.#refuse("a redirect to nowhere");
+  private onRedirect({ location }: ResponseHead): void {
+    if (location === undefined) this.refuse("a redirect to nowhere");
     else if (this.#redirects >= limits.redirects)
-      this.#refuse(`more than ${limits.redirects} redirects`);
+      this.refuse(`more than ${limits.redirects} redirects`);
     else {
       try {
         this.#place = redirected(this.#place, location);
       } catch (error) {
-        this.#refuse(`redirected: ${(error as AgentError).message}`);
+        this.refuse(`redirected: ${(error as AgentError).message}`);
         return;
       }
       this.#redirects++;
-      this.#hangUp();
-      this.#later(0, () => this.#dial());
+      this.hangUp();
+      this.later(0, () => this.dial());
     }
   }
 
-  #onExpired(status: number): void {
-    const error = this.#fault(`status ${status}: the link does not hold any more`, undefined, true);
-    if (this.#place === this.#link) this.#end("expired", error);
+  private onExpired(status: number): void {
+    const error = this.fault(`status ${status}: the link does not hold any more`, undefined, true);
+    if (this.#place === this.#link) this.end("expired", error);
     else {
       // Where the link led to has expired: it may lead elsewhere now.
       this.#place = this.#link;
       this.#redirects = 0;
-      this.#again(error, "expired");
+      this.again(error, "expired");
     }
   }
 
-  #begin(at: number): void {
+  private begin(at: number): void {
     this.#at = at;
     this.#have = 0;
     this.#block = new Uint8Array(blockBytes);
-    this.#watch(limits.blockMs, "no block");
+    this.watch(limits.blockMs, "no block");
   }
 
   /** @returns how many of the bytes it took */
-  #onBody(block: Uint8Array, bytes: Uint8Array): number {
+  private onBody(block: Uint8Array, bytes: Uint8Array): number {
     const { staging } = this.#owner;
     const index = this.#at / blockBytes;
     const length = staging.lengthOf(index);
@@ -280,42 +280,42 @@ export class RangeSource implements Source {
       this.#block = undefined;
       this.#ranges.shift();
       // The next request leaves before flash is busy with this block.
-      if (!this.#isBrief) this.#request();
-    } else this.#watch(limits.blockMs, "no block");
-    this.#pause();
+      if (!this.#isBrief) this.request();
+    } else this.watch(limits.blockMs, "no block");
+    this.pause();
     if (!staging.isDone(index)) {
       this.#tries = 0;
       this.#owner.onBlock(index, block.subarray(0, length));
     }
-    if (this.#isOn && this.#isBrief && this.#block === undefined) this.#hangUpAndGoOn();
+    if (this.#isOn && this.#isBrief && this.#block === undefined) this.hangUpAndGoOn();
     return taken;
   }
 
   /** Flash has been busy: others have their turn before the next block. */
-  #pause(): void {
+  private pause(): void {
     const { host } = this.#owner;
     this.#soon = host.timer.set(
       () =>
         this.#owner.enter(() => {
           this.#soon = undefined;
-          this.#read();
+          this.read();
         }),
       0,
     );
   }
 
-  #hangUpAndGoOn(): void {
-    this.#hangUp();
-    this.#later(0, () => this.#dial());
+  private hangUpAndGoOn(): void {
+    this.hangUp();
+    this.later(0, () => this.dial());
   }
 
   // -- ends --
 
-  #watch(delayMs: number, what: string): void {
-    this.#later(delayMs, () => this.#again(this.#fault(`${what} in ${delayMs} ms`)));
+  private watch(delayMs: number, what: string): void {
+    this.later(delayMs, () => this.again(this.fault(`${what} in ${delayMs} ms`)));
   }
 
-  #later(delayMs: number, work: () => void): void {
+  private later(delayMs: number, work: () => void): void {
     const { timer } = this.#owner.host;
     timer.clear(this.#timer);
     this.#timer = timer.set(() => {
@@ -326,26 +326,26 @@ export class RangeSource implements Source {
   }
 
   /** Another connection after a pause, unless there were too many without a block. */
-  #again(error: AgentError, why: SourceEnd["why"] = "lost"): void {
-    this.#hangUp();
-    if (error.code === "connection/untrusted") this.#end("refused", error);
-    else if (++this.#tries >= limits.rangeTries) this.#end(why, error);
+  private again(error: AgentError, why: SourceEnd["why"] = "lost"): void {
+    this.hangUp();
+    if (error.code === "connection/untrusted") this.end("refused", error);
+    else if (++this.#tries >= limits.rangeTries) this.end(why, error);
     else {
       const delayMs = fullJitter(retry, this.#tries - 1, chanceFrom(this.#owner.host));
-      this.#later(delayMs, () => this.#dial());
+      this.later(delayMs, () => this.dial());
     }
   }
 
-  #refuse(what: string): void {
-    this.#end("refused", this.#fault(what));
+  private refuse(what: string): void {
+    this.end("refused", this.fault(what));
   }
 
-  #end(why: SourceEnd["why"], error: AgentError): void {
+  private end(why: SourceEnd["why"], error: AgentError): void {
     this.stop();
     this.#owner.onEnd({ error, why });
   }
 
-  #fault(what: string, cause?: unknown, isExpired = false): AgentError {
+  private fault(what: string, cause?: unknown, isExpired = false): AgentError {
     const code = isExpired ? "ota/expired" : "ota/source";
     return new AgentError(code, `${this.#place.host}: ${what}`, { cause });
   }

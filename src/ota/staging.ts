@@ -126,7 +126,7 @@ export class Staging {
    */
   begin(identity: Uint8Array, size: number): void {
     this.cancel();
-    this.#forget();
+    this.forget();
     if (identity.length !== identityBytes || !Number.isSafeInteger(size) || size <= 0) {
       const what = `identity of ${identity.length} bytes, image of ${size}`;
       throw new AgentError("ota/image", `ota: ${what}: nothing that can be staged`);
@@ -137,16 +137,16 @@ export class Staging {
     }
     const header = headerOf(identity, size);
     const found = new Uint8Array(headerBytes);
-    this.#read(found, this.#capacity);
+    this.read(found, this.#capacity);
     const bits = new Uint8Array(Math.ceil(Math.ceil(size / blockBytes) / 8));
     const isResumed = isEqual(found, header);
     if (!isResumed) {
-      this.#eraseJournal();
-      this.#write(header, this.#capacity);
+      this.eraseJournal();
+      this.program(header, this.#capacity);
     }
     this.#size = size;
     this.#bits = bits;
-    if (isResumed) this.#readMarks();
+    if (isResumed) this.readMarks();
   }
 
   /**
@@ -163,12 +163,12 @@ export class Staging {
       throw new AgentError("agent/illegal-event", `ota: ${what} cannot be written`);
     }
     if (this.isDone(index)) return;
-    this.#erase(index);
-    this.#write(padded(bytes, this.#unit), index * blockBytes);
-    this.#compare(bytes, index * blockBytes);
+    this.erase(index);
+    this.program(padded(bytes, this.#unit), index * blockBytes);
+    this.compare(bytes, index * blockBytes);
     this.#bits[index >> 3]! |= 1 << (index & 7);
     this.#done++;
-    this.#mark(index);
+    this.mark(index);
   }
 
   /**
@@ -185,7 +185,7 @@ export class Staging {
     }
     const digest = this.#owner.host.crypto.startDigest("SHA-256");
     this.#digesting = { digest, onDone, onFault, at: 0, timer: undefined };
-    this.#later(this.#digesting);
+    this.later(this.#digesting);
   }
 
   /** Ends a digest that is being made: neither callback follows. */
@@ -197,18 +197,18 @@ export class Staging {
   /** Forgets what is staged: the journal is erased, and `begin` begins anew. @throws AgentError "storage/write" */
   clear(): void {
     this.cancel();
-    this.#forget();
-    this.#eraseJournal();
+    this.forget();
+    this.eraseJournal();
   }
 
   /** Lets go of the flash; what is staged stays there. */
   close(): void {
     this.cancel();
-    this.#forget();
+    this.forget();
     this.#flash.close();
   }
 
-  #forget(): void {
+  private forget(): void {
     this.#size = 0;
     this.#done = 0;
     this.#bits = new Uint8Array(0);
@@ -217,27 +217,27 @@ export class Staging {
   // -- marks --
 
   /** Blocks that share a mark. */
-  get #share(): number {
+  private get share(): number {
     return Math.ceil((this.blocks * this.#unit) / (blockBytes - headerBytes));
   }
 
-  #mark(index: number): void {
-    const share = this.#share;
+  private mark(index: number): void {
+    const share = this.share;
     const group = Math.floor(index / share);
     const end = Math.min(this.blocks, (group + 1) * share);
     for (let other = group * share; other < end; other++) if (!this.isDone(other)) return;
-    this.#write(new Uint8Array(this.#unit), this.#capacity + headerBytes + group * this.#unit);
+    this.program(new Uint8Array(this.#unit), this.#capacity + headerBytes + group * this.#unit);
   }
 
-  #readMarks(): void {
+  private readMarks(): void {
     const { blocks } = this;
     const unit = this.#unit;
-    const share = this.#share;
+    const share = this.share;
     const groups = Math.ceil(blocks / share);
     const chunk = new Uint8Array(256);
     for (let at = 0; at < groups * unit; at += chunk.length) {
       const piece = chunk.subarray(0, Math.min(chunk.length, groups * unit - at));
-      this.#read(piece, this.#capacity + headerBytes + at);
+      this.read(piece, this.#capacity + headerBytes + at);
       for (let i = 0; i < piece.length; i += unit) {
         if (!isMark(piece, i, unit)) continue;
         const first = ((at + i) / unit) * share;
@@ -251,19 +251,19 @@ export class Staging {
 
   // -- digest --
 
-  #later(digesting: Digesting): void {
+  private later(digesting: Digesting): void {
     const { timer } = this.#owner.host;
-    digesting.timer = timer.set(() => this.#owner.enter(() => this.#slice(digesting)), 0);
+    digesting.timer = timer.set(() => this.#owner.enter(() => this.slice(digesting)), 0);
   }
 
-  #slice(digesting: Digesting): void {
+  private slice(digesting: Digesting): void {
     if (digesting !== this.#digesting) return;
     const end = Math.min(this.#size, digesting.at + sliceBytes);
     const chunk = new Uint8Array(readBytes);
     try {
       while (digesting.at < end) {
         const piece = chunk.subarray(0, Math.min(readBytes, end - digesting.at));
-        this.#read(piece, digesting.at);
+        this.read(piece, digesting.at);
         digesting.digest.write(piece);
         digesting.at += piece.length;
       }
@@ -272,7 +272,7 @@ export class Staging {
       digesting.onFault(error as AgentError);
       return;
     }
-    if (digesting.at < this.#size) this.#later(digesting);
+    if (digesting.at < this.#size) this.later(digesting);
     else {
       this.#digesting = undefined;
       digesting.onDone(digesting.digest.close());
@@ -281,7 +281,7 @@ export class Staging {
 
   // -- flash --
 
-  #read(into: Uint8Array, offset: number): void {
+  private read(into: Uint8Array, offset: number): void {
     try {
       this.#flash.read(into, offset);
     } catch (cause) {
@@ -289,7 +289,7 @@ export class Staging {
     }
   }
 
-  #write(bytes: Uint8Array, offset: number): void {
+  private program(bytes: Uint8Array, offset: number): void {
     try {
       this.#flash.write(bytes, offset);
     } catch (cause) {
@@ -298,11 +298,11 @@ export class Staging {
   }
 
   /** Worn flash takes what is written without a word: better told now than by the digest of all of it. */
-  #compare(bytes: Uint8Array, offset: number): void {
+  private compare(bytes: Uint8Array, offset: number): void {
     const chunk = new Uint8Array(256);
     for (let at = 0; at < bytes.length; at += chunk.length) {
       const length = Math.min(chunk.length, bytes.length - at);
-      this.#read(length < chunk.length ? chunk.subarray(0, length) : chunk, offset + at);
+      this.read(length < chunk.length ? chunk.subarray(0, length) : chunk, offset + at);
       for (let i = 0; i < length; i++) {
         if (chunk[i] !== bytes[at + i])
           throw fault("storage/write", `byte ${offset + at + i} reads back otherwise`, undefined);
@@ -310,11 +310,11 @@ export class Staging {
     }
   }
 
-  #eraseJournal(): void {
-    this.#erase(this.#capacity / blockBytes);
+  private eraseJournal(): void {
+    this.erase(this.#capacity / blockBytes);
   }
 
-  #erase(block: number): void {
+  private erase(block: number): void {
     try {
       this.#flash.eraseBlock(block);
     } catch (cause) {

@@ -82,13 +82,13 @@ export class StreamSource implements Source {
     this.#fileId = fileId;
     this.#prefix = streamTopic(thingName, stream, "");
     this.#name = owner.newToken();
-    this.#error = this.#fault("no answer");
+    this.#error = this.fault("no answer");
   }
 
   start(): void {
     this.#isOn = true;
     this.#heardAt = this.#owner.host.clock.ticks();
-    this.#ask();
+    this.ask();
   }
 
   stop(): void {
@@ -101,8 +101,8 @@ export class StreamSource implements Source {
   onMessage(topic: string, payload: Uint8Array): void {
     if (!this.#isOn) return;
     try {
-      if (topic === `${this.#prefix}data/cbor`) this.#onData(payload);
-      else if (topic === `${this.#prefix}rejected/cbor`) this.#onRejected(payload);
+      if (topic === `${this.#prefix}data/cbor`) this.onData(payload);
+      else if (topic === `${this.#prefix}rejected/cbor`) this.onRejected(payload);
       else this.#owner.onStray();
     } catch (error) {
       // Not CBOR, or none of these messages.
@@ -111,31 +111,31 @@ export class StreamSource implements Source {
     }
   }
 
-  #onData(payload: Uint8Array): void {
+  private onData(payload: Uint8Array): void {
     const answer = readCbor(payload, dataShape, "stream");
     const { c: token, f: fileId, i: index = -1, l: length, p: bytes } = answer;
-    if (!this.#isOurs(token) || fileId !== this.#fileId) {
+    if (!this.isOurs(token) || fileId !== this.#fileId) {
       this.#owner.onStray();
       return;
     }
     const at = this.#asked.indexOf(index);
     // What was asked for before the silence has come, or never will.
-    const isAnswer = this.#isProbing && (token === undefined ? at === 0 : token === this.#token);
+    const isAnswer = this.#isProbing && (token === undefined ? at === 0 : token === this.token);
     const isWhole = bytes !== undefined && (length === undefined || length === bytes.length);
     const isWanted = at >= 0 && isWhole && bytes.length === this.#owner.staging.lengthOf(index);
     if (isWanted) {
       this.#asked.splice(at, 1);
-      this.#heard();
+      this.heard();
       this.#owner.onBlock(index, bytes);
     } else this.#owner.onStray();
     if (!this.#isOn || !(isWanted || isAnswer)) return;
     if (isAnswer) this.#asked = [];
     if (this.#asked.length === 0) this.#isProbing = false;
-    if (!this.#isProbing && this.#asked.length <= limits.streamWindow / 2) this.#ask();
-    else this.#watch(this.#patienceMs);
+    if (!this.#isProbing && this.#asked.length <= limits.streamWindow / 2) this.ask();
+    else this.watch(this.#patienceMs);
   }
 
-  #heard(): void {
+  private heard(): void {
     this.#tries = 0;
     this.#hasHeard = true;
     const now = this.#owner.host.clock.ticks();
@@ -146,42 +146,42 @@ export class StreamSource implements Source {
   }
 
   /** Whoever leaves the token out answers nobody else either: nobody has asked without. */
-  #isOurs(token: string | undefined): boolean {
+  private isOurs(token: string | undefined): boolean {
     return token === undefined || token.startsWith(`${this.#name}.`);
   }
 
-  get #token(): string {
+  private get token(): string {
     return `${this.#name}.${this.#silences}`;
   }
 
-  #onRejected(payload: Uint8Array): void {
+  private onRejected(payload: Uint8Array): void {
     const answer = readCbor(payload, rejectedShape, "stream");
     const {
       o: code = answer.code,
       m: message = answer.message,
       c: token = answer.clientToken,
     } = answer;
-    if (code === undefined || !this.#isOurs(token) || this.#asked.length === 0) {
+    if (code === undefined || !this.isOurs(token) || this.#asked.length === 0) {
       this.#owner.onStray();
       return;
     }
     const detail = message === undefined ? "" : ` (${quoted(message)})`;
-    this.#error = this.#fault(quoted(code) + detail);
-    if (finalCodes.includes(code)) this.#end("refused");
-    else this.#watch(fullJitter(retry, this.#tries, chanceFrom(this.#owner.host)));
+    this.#error = this.fault(quoted(code) + detail);
+    if (finalCodes.includes(code)) this.end("refused");
+    else this.watch(fullJitter(retry, this.#tries, chanceFrom(this.#owner.host)));
   }
 
   /** Asks for as many more as the window takes. */
-  #ask(): void {
-    const wanted = this.#wanted();
-    if (wanted.length === 0) this.#watch(this.#patienceMs);
-    else if (this.#send(wanted)) this.#asked.push(...wanted);
+  private ask(): void {
+    const wanted = this.wanted();
+    if (wanted.length === 0) this.watch(this.#patienceMs);
+    else if (this.send(wanted)) this.#asked.push(...wanted);
   }
 
   /** @param wanted ascending; bit 0 of the bitmap is the first. @returns whether the request is on its way */
-  #send(wanted: readonly number[]): boolean {
+  private send(wanted: readonly number[]): boolean {
     if (this.#tries >= limits.streamTries) {
-      this.#end("lost");
+      this.end("lost");
       return false;
     }
     this.#tries++;
@@ -189,7 +189,7 @@ export class StreamSource implements Source {
     const bitmap = new Uint8Array(((wanted.at(-1)! - first) >> 3) + 1);
     for (const index of wanted) bitmap[(index - first) >> 3]! |= 1 << ((index - first) & 7);
     const request = {
-      c: this.#token,
+      c: this.token,
       f: this.#fileId,
       l: blockBytes,
       o: first,
@@ -201,16 +201,16 @@ export class StreamSource implements Source {
       // At QoS 0: the answer is the acknowledgement, and the session's window is for others.
       this.#owner.session.publish({ topic, payload: writeCbor(request), QoS: 0 });
     } catch (cause) {
-      this.#error = this.#fault("no room for a request", cause);
-      this.#watch(limits.streamBusyMs);
+      this.#error = this.fault("no room for a request", cause);
+      this.watch(limits.streamBusyMs);
       return false;
     }
-    this.#watch(this.#patienceMs);
+    this.watch(this.#patienceMs);
     return true;
   }
 
   /** Missing blocks that nobody has asked for: as many as the window takes, and one bitmap holds. */
-  #wanted(): number[] {
+  private wanted(): number[] {
     const { staging } = this.#owner;
     const wanted: number[] = [];
     let end = staging.blocks;
@@ -226,35 +226,35 @@ export class StreamSource implements Source {
     return wanted;
   }
 
-  #watch(delayMs: number): void {
+  private watch(delayMs: number): void {
     const { host } = this.#owner;
     host.timer.clear(this.#timer);
-    this.#timer = host.timer.set(() => this.#owner.enter(() => this.#onDue()), delayMs);
+    this.#timer = host.timer.set(() => this.#owner.enter(() => this.onDue()), delayMs);
   }
 
   /**
    * Nothing came. What was asked for may be lost, or slow: one block is asked for again, and the answer to that tells. Asking for
    * all of it again would double what a slow line has to carry.
    */
-  #onDue(): void {
+  private onDue(): void {
     if (!this.#isOn) return;
     if (this.#tries <= 1 && this.#hasHeard)
       this.#patienceMs = Math.min(limits.streamPatienceMs, this.#patienceMs * 2);
     const [first] = this.#asked;
-    if (first === undefined) this.#ask();
+    if (first === undefined) this.ask();
     else {
       this.#silences++;
       this.#isProbing = true;
-      this.#send([first]);
+      this.send([first]);
     }
   }
 
-  #end(why: SourceEnd["why"]): void {
+  private end(why: SourceEnd["why"]): void {
     this.stop();
     this.#owner.onEnd({ error: this.#error, why });
   }
 
-  #fault(what: string, cause?: unknown): AgentError {
+  private fault(what: string, cause?: unknown): AgentError {
     return new AgentError("ota/source", `stream ${this.#stream}: ${what}`, { cause });
   }
 }

@@ -38,14 +38,14 @@ export class Trial {
     this.#health = health;
     const { clock, timer } = owner.host;
     this.#since = clock.ticks();
-    this.#timer = timer.repeat(() => owner.enter(() => this.#look()), limits.healthCheckMs);
+    this.#timer = timer.repeat(() => owner.enter(() => this.look()), limits.healthCheckMs);
   }
 
   close(): void {
     this.#owner.host.timer.clear(this.#timer);
   }
 
-  #look(): void {
+  private look(): void {
     const now = this.#owner.host.clock.ticks();
     const trouble = this.#owner.linkTrouble ?? this.#health.trouble();
     const isOverdue = now - this.#since >= this.#times.trialMs;

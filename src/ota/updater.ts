@@ -73,10 +73,10 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
 
   /** Finds out what runs, and why. */
   open(): void {
-    const { running, isOnTrial, hasReverted } = this.#update;
-    this.#event({
+    const { running, isOnTrial, hasReverted } = this.update;
+    this.event({
       type: "opened",
-      install: this.#stored(),
+      install: this.stored(),
       running,
       isOnTrial,
       hasReverted,
@@ -87,17 +87,17 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
     });
   }
 
-  get #update(): Update {
+  private get update(): Update {
     return this.host.update!;
   }
 
   /** A record that cannot be read is none: what runs on trial is tried all the same. */
-  #stored(): Install | undefined {
+  private stored(): Install | undefined {
     try {
       const stored = readPair(this.#wiring.store, "update");
       return stored && decodeInstall(stored);
     } catch (cause) {
-      this.#fault("storage/damaged", "ota: what became of the last update cannot be read", cause);
+      this.fault("storage/damaged", "ota: what became of the last update cannot be read", cause);
       return undefined;
     }
   }
@@ -106,18 +106,18 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
 
   /** Before the job is started: what can be known to be wrong from the document alone. */
   check(job: Job): string | undefined {
-    this.#judge(job);
+    this.judge(job);
     return undefined;
   }
 
   run(job: Job): void {
-    const judged = this.#judge(job);
-    const isOwn = this.#isOwn(job.id, job.executionNumber);
-    if (this.#record.state !== "idle" && !(this.#isTrying && isOwn))
+    const judged = this.judge(job);
+    const isOwn = this.isOwn(job.id, job.executionNumber);
+    if (this.#record.state !== "idle" && !(this.isTrying && isOwn))
       throw new AgentError("ota/incompatible", "another image is on trial: try again later");
     this.#job = job;
     this.#judged = judged;
-    this.#event({
+    this.event({
       type: "offered",
       jobId: job.id,
       executionNumber: job.executionNumber,
@@ -128,8 +128,8 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
 
   cancel(): void {
     this.#job = undefined;
-    if (this.#isTrying) return this.#giveUp("the job was cancelled, or its time was over");
-    this.#event({ type: "cancelled" });
+    if (this.isTrying) return this.giveUp("the job was cancelled, or its time was over");
+    this.event({ type: "cancelled" });
   }
 
   online(): void {
@@ -150,14 +150,14 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
   }
 
   /** Whether this is the job whose image was tried last, or is on trial. */
-  #isOwn(jobId: string, executionNumber: number): boolean {
+  private isOwn(jobId: string, executionNumber: number): boolean {
     const { install } = this.#record;
     return install?.jobId === jobId && install.executionNumber === executionNumber;
   }
 
   onDocument(job: Job): void {
-    this.#attempt(() => {
-      const { offer, identity } = this.#judge(job);
+    this.attempt(() => {
+      const { offer, identity } = this.judge(job);
       if (!this.#judged || !isEqual(identity, this.#judged.identity))
         throw new AgentError("ota/document", "the document names another image than before");
       this.#download?.sources(offer.sources);
@@ -169,14 +169,14 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
   }
 
   /** @throws AgentError for a document that is not for this device, now */
-  #judge(job: Job): Judged {
+  private judge(job: Job): Judged {
     const offer = readOffer(job.document);
-    const device = this.#device;
+    const device = this.device;
     const { crypto } = this.host;
     if (offer.kind === "manifest") {
       const manifest = readManifest(offer, this.#options, crypto);
       // A job that is on the other side of its restart asks for the version that runs.
-      const wrong = this.#isOwn(job.id, job.executionNumber) ? undefined : judge(manifest, device);
+      const wrong = this.isOwn(job.id, job.executionNumber) ? undefined : judge(manifest, device);
       if (wrong) throw wrong;
       return { offer, manifest, identity: manifest.sha256, size: manifest.size };
     }
@@ -192,21 +192,21 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
     return { offer, manifest: undefined, identity, size: offer.size };
   }
 
-  get #device(): Device {
+  private get device(): Device {
     const { product, hardware, version, allowDowngrade, minimumVersion } = this.#options;
     return {
       product,
       hardware,
       version,
-      floor: this.#floorAbove(minimumVersion),
+      floor: this.floorAbove(minimumVersion),
       now: this.now,
       timeFloor: this.timeFloor,
-      capacity: this.#capacity,
+      capacity: this.capacity,
       allowDowngrade,
     };
   }
 
-  get #capacity(): number {
+  private get capacity(): number {
     const flash = this.host.flash!.open({ path: "nextota", mode: "r" });
     const { capacity } = new Staging(this, flash);
     flash.close();
@@ -214,86 +214,86 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
   }
 
   /** Where it cannot be read, nothing older than what runs is taken: a device that takes nothing at all could never be mended. */
-  #floorAbove(own: string | undefined): string | undefined {
+  private floorAbove(own: string | undefined): string | undefined {
     try {
-      return this.#floor.above(own);
+      return this.floor.above(own);
     } catch (cause) {
-      this.#fault("storage/damaged", "ota: the floor cannot be read", cause);
+      this.fault("storage/damaged", "ota: the floor cannot be read", cause);
       return this.#options.version;
     }
   }
 
-  get #floor(): Floor {
+  private get floor(): Floor {
     return new Floor(this.host.keyValue);
   }
 
   // -- decisions and deeds --
 
-  #event(event: UpdateEvent): void {
+  private event(event: UpdateEvent): void {
     const before = this.#record;
     const { record, effects } = step(before, event);
     const known = event.type === "opened" ? event.install : before.install;
-    if (record.install !== known) this.#save(record.install, event.type === "allowed");
+    if (record.install !== known) this.save(record.install, event.type === "allowed");
     this.#record = record;
-    for (const effect of effects) this.#perform(effect);
+    for (const effect of effects) this.perform(effect);
   }
 
   /**
    * @param isNeeded  nothing may go on without it; what else is not saved can be found out again
    * @throws          AgentError "storage/write": nothing has changed then
    */
-  #save(install: Install | undefined, isNeeded: boolean): void {
+  private save(install: Install | undefined, isNeeded: boolean): void {
     if (!install) return;
     try {
       writePair(this.#wiring.store, "update", encodeInstall(install));
     } catch (cause) {
       const message = "ota: what becomes of the update cannot be saved";
       if (isNeeded) throw new AgentError("storage/write", message, { cause });
-      this.#fault("storage/write", message, cause);
+      this.fault("storage/write", message, cause);
     }
   }
 
-  #perform(effect: UpdateEffect): void {
+  private perform(effect: UpdateEffect): void {
     switch (effect.type) {
       case "fetch":
-        return this.#attempt(() => this.#fetch());
+        return this.attempt(() => this.fetch());
       case "stop":
-        return this.#stop();
+        return this.stop();
       case "verify":
-        return this.#attempt(() => this.#verify());
+        return this.attempt(() => this.verify());
       case "announce":
-        return this.#announce();
+        return this.announce();
       case "ask":
-        return this.#ask();
+        return this.ask();
       case "switch":
-        return this.#switch();
+        return this.switch();
       case "watch":
         this.#trial = new Trial(this, this.#options, this.#health);
         return;
       case "active":
         return this.#job?.report(selfTest("active", this.#options.version));
       case "keep":
-        return this.#keep();
+        return this.keep();
       case "revert":
-        return this.#revert();
+        return this.revert();
       case "succeed":
-        return this.#succeed();
+        return this.succeed();
       case "fail":
-        return this.#end(job => job.fail(effect.error.message));
+        return this.end(job => job.fail(effect.error.message));
     }
   }
 
   /** What goes wrong here ends the update, not the agent. */
-  #attempt(work: () => void): void {
+  private attempt(work: () => void): void {
     try {
       work();
     } catch (cause) {
       if (!(cause instanceof AgentError)) throw cause;
-      this.#event({ type: "failed", error: cause });
+      this.event({ type: "failed", error: cause });
     }
   }
 
-  #end(how: (job: Job) => void): void {
+  private end(how: (job: Job) => void): void {
     const job = this.#job;
     this.#job = undefined;
     this.#judged = undefined;
@@ -303,14 +303,14 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
   // -- into the slot --
 
   /** Opened when it is looked at, and let go with the update. */
-  #slot(): Staging {
+  private slot(): Staging {
     this.#staging ??= new Staging(this, this.host.flash!.open({ path: "nextota" }));
     return this.#staging;
   }
 
-  #fetch(): void {
+  private fetch(): void {
     const { offer, identity, size } = this.#judged!;
-    const staging = this.#slot();
+    const staging = this.slot();
     staging.begin(identity, size);
     if (staging.isComplete) return this.onComplete();
     this.#download = new Download(this, staging, anchorsOf(this.#options.trustAnchors));
@@ -326,7 +326,7 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
 
   onComplete(): void {
     this.#download = undefined;
-    this.#event({ type: "fetched" });
+    this.event({ type: "fetched" });
   }
 
   onExpired(): void {
@@ -335,18 +335,18 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
 
   onFailed(error: AgentError): void {
     this.#download = undefined;
-    this.#event({ type: "failed", error });
+    this.event({ type: "failed", error });
   }
 
   /** What was read back is what is judged. */
-  #verify(): void {
-    this.#slot().digest(
-      digest => this.#attempt(() => this.#verified(digest)),
-      error => this.#event({ type: "failed", error }),
+  private verify(): void {
+    this.slot().digest(
+      digest => this.attempt(() => this.verified(digest)),
+      error => this.event({ type: "failed", error }),
     );
   }
 
-  #verified(digest: Uint8Array): void {
+  private verified(digest: Uint8Array): void {
     const { offer, manifest } = this.#judged!;
     const isRight =
       offer.kind === "manifest"
@@ -354,7 +354,7 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
         : isImageTrusted(offer, digest, this.#options, this.host.crypto);
     if (!isRight) {
       // Another attempt is to begin from nothing.
-      this.#slot().clear();
+      this.slot().clear();
       throw new AgentError(
         "ota/signature",
         offer.kind === "manifest"
@@ -362,15 +362,15 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
           : "the image is not the one that was signed",
       );
     }
-    const described = this.#update.describe() ?? {};
+    const described = this.update.describe() ?? {};
     const wrong = manifest
       ? misdescribed(described, manifest)
-      : judgeDescription(described, this.#device);
+      : judgeDescription(described, this.device);
     if (wrong) throw wrong;
-    this.#event({ type: "verified" });
+    this.event({ type: "verified" });
   }
 
-  #stop(): void {
+  private stop(): void {
     this.#download?.close();
     this.#download = undefined;
     this.#staging?.close();
@@ -380,31 +380,31 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
   // -- into the image --
 
   /** The cloud knows what comes before the device may be gone for a while. */
-  #announce(): void {
+  private announce(): void {
     const details = selfTest("ready", this.#options.version);
     this.#job!.report(details, () => {
-      if (this.#record.state === "announcing") this.#event({ type: "announced" });
+      if (this.#record.state === "announcing") this.event({ type: "announced" });
     });
   }
 
   /** The product may want the machine to go on for a while. */
-  #ask(): void {
+  private ask(): void {
     this.#job!.restart(() => {
-      if (this.#record.state === "waiting") this.#attempt(() => this.#allow());
+      if (this.#record.state === "waiting") this.attempt(() => this.allow());
     });
   }
 
   /** @throws AgentError "storage/write": nothing is switched that nobody would know of */
-  #allow(): void {
+  private allow(): void {
     const { id, executionNumber } = this.#job!;
     const { manifest, identity } = this.#judged!;
-    this.#event({
+    this.event({
       type: "allowed",
       install: {
         phase: "switching",
         jobId: id,
         executionNumber,
-        slot: this.#update.running,
+        slot: this.update.running,
         from: this.#options.version,
         to: manifest?.version ?? "",
         identity: toHex(identity),
@@ -415,14 +415,14 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
     });
   }
 
-  #switch(): void {
-    this.#stop();
-    this.#attempt(() => this.#update.complete());
+  private switch(): void {
+    this.stop();
+    this.attempt(() => this.update.complete());
   }
 
   // -- on trial --
 
-  get #isTrying(): boolean {
+  private get isTrying(): boolean {
     const { state } = this.#record;
     return state === "trial" || state === "settling";
   }
@@ -432,58 +432,58 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
   }
 
   onWell(): void {
-    this.#event({ type: "well" });
+    this.event({ type: "well" });
   }
 
   onUnwell(): void {
-    this.#event({ type: "unwell" });
+    this.event({ type: "unwell" });
   }
 
   onSettled(): void {
     try {
-      this.#update.confirm();
+      this.update.confirm();
     } catch (cause) {
       // Still on trial: tried again in a second, until the time is over.
-      this.#fault("storage/write", "ota: the image cannot be confirmed", cause);
+      this.fault("storage/write", "ota: the image cannot be confirmed", cause);
       return;
     }
     this.#trial?.close();
     this.#trial = undefined;
-    this.#attempt(() => this.#event({ type: "settled" }));
+    this.attempt(() => this.event({ type: "settled" }));
   }
 
   onOverdue(trouble: string): void {
-    this.#giveUp(trouble);
+    this.giveUp(trouble);
   }
 
-  #giveUp(cause: string): void {
-    this.#event({ type: "givenUp", cause });
+  private giveUp(cause: string): void {
+    this.event({ type: "givenUp", cause });
   }
 
-  #keep(): void {
+  private keep(): void {
     const { install } = this.#record;
     try {
       const own = this.#options.minimumVersion;
-      this.#floor.raise(own);
-      if (install?.phase === "confirmed") this.#floor.raise(install.minimumVersion || undefined);
+      this.floor.raise(own);
+      if (install?.phase === "confirmed") this.floor.raise(install.minimumVersion || undefined);
     } catch (cause) {
-      this.#fault("storage/write", "ota: the floor is not saved", cause);
+      this.fault("storage/write", "ota: the floor is not saved", cause);
     }
     this.#wiring.emit({ type: "firmwareConfirmed", version: this.#options.version });
   }
 
-  #revert(): void {
+  private revert(): void {
     this.#trial?.close();
     this.#trial = undefined;
     const cause = this.#record.install?.cause ?? "";
     this.#wiring.emit({ type: "firmwareReverted", version: this.#options.version, cause });
-    this.#update.revert();
+    this.update.revert();
   }
 
-  #succeed(): void {
+  private succeed(): void {
     const { version } = this.#options;
     const from = this.#record.install?.from ?? "";
-    this.#end(job => job.succeed({ reason: `accepted v${version}`, updatedBy: `v${from}` }));
+    this.end(job => job.succeed({ reason: `accepted v${version}`, updatedBy: `v${from}` }));
   }
 
   // -- what the parts ask --
@@ -516,7 +516,7 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
     this.#wiring.enter(work);
   }
 
-  #fault(code: "storage/damaged" | "storage/write", message: string, cause: unknown): void {
+  private fault(code: "storage/damaged" | "storage/write", message: string, cause: unknown): void {
     this.#wiring.emit({ type: "fault", error: new AgentError(code, message, { cause }) });
   }
 }

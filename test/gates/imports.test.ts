@@ -41,6 +41,15 @@ test("src names no global of a host", t => {
   }
 });
 
+test("src has no # methods, which take memory of every object on XS", t => {
+  const method = /^ +(?:(?:static|get|set|async) )*\*?(#\w+)\s*(?:<[^>]*>)?\(/m;
+  t.regex("  get #name(): string {", method);
+  for (const path of sourcesOf(src)) {
+    const found = method.exec(codeOf(path));
+    t.is(found, null, `${relative(root, path)} has the method ${found?.[1]}`);
+  }
+});
+
 const layers: Record<string, number> = {
   util: 0,
   codec: 1,

@@ -22,6 +22,8 @@ interface Place {
   readonly hardware?: string;
   /** Who signs firmware, PEM; without them none is taken. */
   readonly signers?: readonly { readonly name: string; readonly publicKey: string }[];
+  /** How long new firmware is given to prove itself, and for how long it has to be well; default as the agent's. */
+  readonly trial?: { readonly trialSeconds: number; readonly settleSeconds: number };
   /** Epoch ms. */
   readonly builtAt?: number;
   /** Asks for another certificate at this age. */
@@ -66,6 +68,7 @@ export function sensorNode(
       hardware: config.hardware ?? "devkit",
       // Whoever has these keys may replace the firmware, where there is a second slot for it.
       ...(host.update && config.signers && { signers: config.signers }),
+      ...config.trial,
     },
     deviceState: {},
     // What is measured waits on flash until the cloud has it; where there is none, in memory.

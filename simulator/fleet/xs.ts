@@ -5,15 +5,12 @@ import { bundleModule } from "../../hosts/xs/engine/bundle.js";
 import { startDevice } from "../../hosts/xs/engine/device.js";
 import { Machine } from "../../hosts/xs/engine/machine.js";
 import type { AgentStatus } from "../../src/index.js";
-import type { DeviceOptions, PoweredHost, VirtualDevice } from "./device.js";
+import type { Program, ProgramOptions } from "./device.js";
 
-const guest = fileURLToPath(new URL("../../hosts/xs/main.js", import.meta.url));
+const guest = fileURLToPath(new URL("./sensor-guest.js", import.meta.url));
 
 /** @throws Error with one line that says what is missing when the engine cannot be built */
-export async function startOnXs(
-  options: DeviceOptions,
-  { host, off }: PoweredHost,
-): Promise<VirtualDevice> {
+export async function startOnXs(options: ProgramOptions): Promise<Program> {
   const [engine, bundle] = await Promise.all([buildEngine(), bundleModule(guest)]);
   if (!engine.ok) throw new Error(`the XS engine cannot be built: ${engine.missing}`);
   const machine = await Machine.start({ worker: engine.worker });
@@ -23,7 +20,7 @@ export async function startOnXs(
   });
   const device = await startDevice({
     machine,
-    host,
+    host: options.host,
     bundle,
     config: options.config,
     onEvent: event => {
@@ -34,15 +31,14 @@ export async function startOnXs(
         const status = event.value as AgentStatus;
         options.onStatus(status);
         if (status.type === "stopped") onStopped();
-      }
+      } else if (event.name === "restart") onStopped();
     },
   });
   return {
     stop: async () => {
       await device.stop();
       await stopped;
-      off();
-      await device.close();
     },
+    off: () => device.close(),
   };
 }

@@ -1,13 +1,14 @@
-// The command line: the local cloud with one virtual sensor node, the tour, a bad network, the examination, or a bootloader.
+// The command line: the local cloud with one virtual sensor node, the tour, a bad network, the examination, images, or a bootloader.
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { adviseCommand } from "./advisor/command.js";
 import type { Engine } from "./fleet/device.js";
+import type { Behaviour } from "./fleet/updatable.js";
 import { makeFolder } from "./folder.js";
 import type { Line } from "./narrator.js";
-import { format, lineOfCloud, lineOfStatus } from "./narrator.js";
+import { format, lineOfBoot, lineOfCloud, lineOfStatus } from "./narrator.js";
 import { keepRestEndpoint, restListen, shadowCommand } from "./rest-endpoint.js";
 import { signCommand } from "./signing/command.js";
 import { applyWords, faultWords } from "./world/fault-words.js";
@@ -42,6 +43,19 @@ function toSerial(text: string): string {
 
 const engineOption = () =>
   new Option("--engine <name>", "what runs the device").choices(["node", "xs"]).default("node");
+
+const imageHelp = `
+What an image does:
+  good       what it should
+  crashes    ends while it starts: the machine starts again, into the image before
+  offline    finds no cloud: given up after 60 seconds
+  unhealthy  connects, and a check of the product fails: given up after 60 seconds
+
+Its product is "sensor-node", its hardware "devkit".
+
+Examples:
+  skerry image --version 1.1.0 good.bin
+  skerry image --version 1.2.0 --behaviour crashes bad.bin`;
 
 const program = new Command("skerry")
   .description(
@@ -78,7 +92,7 @@ const program = new Command("skerry")
   .option("--no-device", "only the cloud, for a device of your own")
   .argument(
     "[command]",
-    "tour, advise, proxy, sign, boot, pack, or nothing to run the cloud and the device",
+    "tour, advise, proxy, sign, image, boot, pack, or nothing to run the cloud and the device",
   )
   .action((command: string | undefined, options: RunOptions) => {
     if (command !== undefined) program.error(`error: unknown command '${command}'`);
@@ -108,6 +122,20 @@ program
 
 program.addCommand(adviseCommand(toPort));
 program.addCommand(signCommand());
+
+program
+  .command("image")
+  .description("an image of firmware for the virtual device, good or bad, to try an update with")
+  .requiredOption("--version <version>", "its version, such as 1.1.0; the device begins with 1.0.0")
+  .addOption(
+    new Option("--behaviour <name>", "what it does once it runs")
+      .choices(["good", "crashes", "offline", "unhealthy"])
+      .default("good"),
+  )
+  .addHelpText("after", imageHelp)
+  .argument("<file>", "the image to write")
+  .allowExcessArguments(false)
+  .action(makeImage);
 
 program
   .command("boot")
@@ -176,6 +204,7 @@ async function run(options: RunOptions): Promise<void> {
           directory: join(state, "device"),
           config,
           onStatus: status => say("device", lineOfStatus(status)),
+          onBoot: event => say("device", lineOfBoot(event)),
           onCrash: fail,
         })
       : undefined;
@@ -243,6 +272,16 @@ async function runBoot(
   });
   // What listens for a signal would keep the process.
   process.exit();
+}
+
+async function makeImage(
+  file: string,
+  { version, behaviour }: { version: string; behaviour: Behaviour },
+): Promise<void> {
+  const { packBehaviour } = await import("./fleet/images.js");
+  const image = packBehaviour({ version, behaviour });
+  writeFileSync(file, image);
+  console.log(`${file}: ${image.length} bytes, sensor-node ${version}, ${behaviour}`);
 }
 
 async function pack(

@@ -2,6 +2,7 @@
 import * as v from "valibot";
 import type { AgentStatus } from "../src/index.js";
 import type { CloudEvent } from "./cloud/cloud.js";
+import type { BootEvent } from "./fleet/device.js";
 import type { OutageEvent, OutageFigures } from "./fleet/outage.js";
 import type { Counts } from "./fleet/recorder.js";
 
@@ -71,11 +72,48 @@ export function lineOfStatus(status: AgentStatus): Line | undefined {
       );
     case "moved":
       return milestone(`moved to ${status.endpoint}:${status.port}`);
+    case "firmwareConfirmed":
+      return milestone(`firmware ${status.version} is confirmed`);
+    case "firmwareReverted":
+      return trouble(`firmware ${status.version} does not stay: ${status.cause}`);
+    case "job":
+      return lineOfJob(status);
     case "fault":
       return trouble(`${status.error.code}: ${status.error.message}`);
     case "stopped":
       return plain("stopped");
   }
+}
+
+function lineOfJob(status: Extract<AgentStatus, { type: "job" }>): Line {
+  const job = `job ${status.jobId}`;
+  switch (status.state) {
+    case "queued":
+      return plain(`${job} is for it: ${status.operation || "it cannot be read"}`);
+    case "deferred":
+      return plain(`${job} waits for its ${status.about}, ${status.seconds} s`);
+    case "started":
+      return plain(`${job} begins${status.attempt === 1 ? "" : `, attempt ${status.attempt}`}`);
+    case "progress":
+      return plain(`${job}: ${list(status.details)}`);
+    case "ended": {
+      const text = `${job} is over: ${status.status}${status.reason && `, ${status.reason}`}`;
+      return status.status === "SUCCEEDED" ? milestone(text) : trouble(text);
+    }
+  }
+}
+
+/** What becomes of the machine, before any program runs. */
+export function lineOfBoot(event: BootEvent): Line {
+  if (event.type === "crashed")
+    return trouble(`the program has ended: ${event.error.message.split("\n", 1)[0]}`);
+  const { slot, version, isOnTrial, after } = event;
+  const what = `slot ${slot}, version ${version}`;
+  if (after === undefined) return plain(`starts from ${what}${isOnTrial ? ", on trial" : ""}`);
+  if (after === "revert") return trouble(`restarted into ${what}: the image on trial is given up`);
+  return isOnTrial
+    ? milestone(`restarted into ${what}, on trial`)
+    : plain(`restarted into ${what}`);
 }
 
 /** Which shadow, unless it is the classic one. */

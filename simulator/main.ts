@@ -11,6 +11,8 @@ import type { Line } from "./narrator.js";
 import { format, lineOfBoot, lineOfCloud, lineOfStatus } from "./narrator.js";
 import { keepRestEndpoint, restListen, shadowCommand } from "./rest-endpoint.js";
 import { signCommand } from "./signing/command.js";
+import { localSignerName, openLocalSigner } from "./signing/local-signer.js";
+import { updateCommand } from "./update-command.js";
 import { applyWords, faultWords } from "./world/fault-words.js";
 
 interface RunOptions {
@@ -92,7 +94,7 @@ const program = new Command("skerry")
   .option("--no-device", "only the cloud, for a device of your own")
   .argument(
     "[command]",
-    "tour, advise, proxy, sign, image, boot, pack, or nothing to run the cloud and the device",
+    "tour, advise, proxy, image, sign, update, boot, pack, or nothing to run the cloud and the device",
   )
   .action((command: string | undefined, options: RunOptions) => {
     if (command !== undefined) program.error(`error: unknown command '${command}'`);
@@ -122,6 +124,7 @@ program
 
 program.addCommand(adviseCommand(toPort));
 program.addCommand(signCommand());
+program.addCommand(updateCommand());
 
 program
   .command("image")
@@ -164,7 +167,11 @@ async function run(options: RunOptions): Promise<void> {
   const state = resolve(options.state);
   makeFolder(state);
   console.log(`State lives in ${options.state}. Ctrl-C ends.`);
+  const signer = openLocalSigner(state);
+  // From now on: what is open is closed in good order.
+  const ended = interrupted();
   let hint = true;
+  let objectsPort: number | undefined;
   const cloud = await Cloud.open({
     directory: join(state, "cloud"),
     listen: { host: "127.0.0.1", port: options.port },
@@ -176,13 +183,16 @@ async function run(options: RunOptions): Promise<void> {
     allow: [options.serial],
     onEvent: event => {
       say("cloud", lineOfCloud(event));
-      if (event.type === "restListening") keepRestEndpoint(state, event.port);
+      if (event.type === "uploadsListening") objectsPort = event.port;
+      if (event.type === "restListening") keepRestEndpoint(state, event.port, objectsPort);
       // Said once, when it works and has not scrolled away yet.
       if (!hint || event.type !== "clientConnected" || event.thingName === undefined) return;
       hint = false;
       console.log(`\nNow change the device:\n  ${shadowCommand(state, event.thingName)}\n`);
+      if (options.device) console.log(`Or give it new firmware:\n${updateWords(options)}\n`);
     },
   });
+  cloud.codeSigning.putProfile(localSignerName, signer.profile);
   const { certificate, key, trustAnchor } = cloud.claim();
   const config = {
     endpoint: "localhost",
@@ -191,6 +201,10 @@ async function run(options: RunOptions): Promise<void> {
     claim: { certificate, key },
     template: "sensor-node",
     serialNumber: options.serial,
+    product: "sensor-node",
+    hardware: "devkit",
+    signers: [{ name: localSignerName, publicKey: signer.key.publicKey }],
+    threshold: 1,
   };
   // What firmware for this cloud is built with: hosts/moddable/README.md.
   const firmware = JSON.stringify({ config: { sensorNode: config } }, null, 2);
@@ -208,12 +222,20 @@ async function run(options: RunOptions): Promise<void> {
           onCrash: fail,
         })
       : undefined;
-    await interrupted();
+    await ended;
     await device?.stop();
   } finally {
     await cloud.close();
   }
   console.log("Stopped. The next start goes on from here.");
+}
+
+/** Signed by the cloud, with the key of the state folder. */
+function updateWords({ state, serial }: RunOptions): string {
+  const where = state === ".skerry" ? "" : ` --state ${state}`;
+  const which = serial === "SN-0001" ? "" : ` --serial ${serial}`;
+  const run = "  npm run --silent skerry --";
+  return `${run} image --version 1.1.0 good.bin\n${run} update${where}${which} good.bin`;
 }
 
 /** Only a port that was asked for has to be free. */

@@ -18,10 +18,14 @@ interface Place {
   readonly serialNumber: string;
   /** Of this firmware; default 1.0.0. */
   readonly firmwareVersion?: string;
+  /** What manifests call the product; default "sensor-node". */
+  readonly product?: string;
   /** What manifests call the board; default "devkit". */
   readonly hardware?: string;
   /** Who signs firmware, PEM; without them none is taken. */
   readonly signers?: readonly { readonly name: string; readonly publicKey: string }[];
+  /** How many of them have to sign; default 1. */
+  readonly threshold?: number;
   /** How long new firmware is given to prove itself, and for how long it has to be well; default as the agent's. */
   readonly trial?: { readonly trialSeconds: number; readonly settleSeconds: number };
   /** Epoch ms. */
@@ -64,10 +68,11 @@ export function sensorNode(
     identity: identityOf(config),
     firmware: {
       version: config.firmwareVersion ?? "1.0.0",
-      product: "sensor-node",
+      product: config.product ?? "sensor-node",
       hardware: config.hardware ?? "devkit",
       // Whoever has these keys may replace the firmware, where there is a second slot for it.
-      ...(host.update && config.signers && { signers: config.signers }),
+      ...(host.update &&
+        config.signers && { signers: config.signers, threshold: config.threshold ?? 1 }),
       ...config.trial,
     },
     deviceState: {},

@@ -1,13 +1,16 @@
-// `npm start` as a person has it: the local cloud, one device, and the first thing to try.
+// `npm start` as a person has it: the local cloud, one device, and the first things to try.
 import { spawn } from "node:child_process";
+import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import test, { type ExecutionContext } from "ava";
+import type { SensorNodeConfig } from "../../examples/sensor-node/sensor-node.js";
 import { keepRestEndpoint, restListen, shadowCommand } from "../../simulator/rest-endpoint.js";
+import { openLocalSigner } from "../../simulator/signing/local-signer.js";
 
 const main = fileURLToPath(new URL("../../simulator/main.js", import.meta.url));
 
@@ -47,6 +50,22 @@ function start(t: ExecutionContext, ...options: string[]) {
   return { until, stop };
 }
 
+/** A command that ends by itself. @param folder where it is run */
+async function skerry(t: ExecutionContext, folder: string, command: string) {
+  const child = spawn(process.execPath, [main, ...command.split(" ")], {
+    cwd: folder,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  t.teardown(() => child.kill("SIGKILL"));
+  let out = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream.on("data", text => {
+      out += text;
+    });
+  const [code] = await once(child, "close");
+  return { code, out };
+}
+
 test("the command that is printed changes the running device, on the next start too", async t => {
   const state = await newState(t);
   const first = start(t, "--state", state, "--port", "0", "--rest-port", "0");
@@ -60,7 +79,96 @@ test("the command that is printed changes the running device, on the next start 
   await first.until(/reported .*sampleSeconds=5/);
   await first.stop();
   const { origin } = new URL(url);
-  t.deepEqual(JSON.parse(await readFile(join(state, "rest.json"), "utf8")), { endpoint: origin });
+  const kept = JSON.parse(await readFile(join(state, "rest.json"), "utf8"));
+  t.deepEqual(Object.keys(kept), ["endpoint", "objects"]);
+  t.is(kept.endpoint, origin);
+});
+
+test("the commands that are printed replace the running device's firmware, and tell how it went", async t => {
+  const state = await newState(t);
+  const anyPort = [
+    "--port",
+    "0",
+    "--rest-port",
+    "0",
+    "--objects-port",
+    "0",
+    "--downloads-port",
+    "0",
+  ];
+  const cloud = start(t, "--state", state, ...anyPort);
+  const commands = /npm run --silent skerry -- (image .+)\n.+ skerry -- (update .+)\n/;
+  const [, image = "", update = ""] = await cloud.until(commands);
+  await cloud.until(/reports sampleSeconds/);
+  t.is((await skerry(t, state, image)).code, 0);
+  const good = await skerry(t, state, update);
+  t.regex(good.out, /^job AFR_OTA-good-bin-\S+\n[\s\S]*SUCCEEDED {2}reason: accepted v1\.1\.0/m);
+  t.is(good.code, 0, good.out);
+  await cloud.until(/restarted into slot ota_1, version 1\.1\.0, on trial/);
+
+  const key = join(state, "signing-key.pem");
+  const sign = `sign --key ${key} --product sensor-node --hardware devkit --version 1.2.0 good.bin`;
+  t.is((await skerry(t, state, sign)).code, 0);
+  const other = await skerry(t, state, `${update} --manifest good.bin.manifest.json`);
+  t.regex(other.out, /FAILED {2}reason: .*1\.1\.0.*1\.2\.0/, "the image says 1.1.0");
+  t.is(other.code, 1);
+  await cloud.stop();
+});
+
+test("firmware for this cloud knows who signs updates: a key that is made once, for its owner to read", async t => {
+  const state = await newState(t);
+  const anyPort = [
+    "--port",
+    "0",
+    "--rest-port",
+    "0",
+    "--objects-port",
+    "0",
+    "--downloads-port",
+    "0",
+  ];
+  const run = async (): Promise<SensorNodeConfig> => {
+    const cloud = start(t, "--state", state, "--no-device", ...anyPort);
+    await cloud.until(/mutual TLS\n/);
+    await cloud.stop();
+    const firmware = JSON.parse(await readFile(join(state, "firmware.json"), "utf8"));
+    return firmware.config.sensorNode;
+  };
+  const config = await run();
+  const { mode } = await stat(join(state, "signing-key.pem"));
+  t.is(mode & 0o777, 0o600);
+  const { publicKey } = openLocalSigner(state).key;
+  t.like(config, { product: "sensor-node", hardware: "devkit", threshold: 1 });
+  t.deepEqual(config.signers, [{ name: "skerry", publicKey }]);
+  t.deepEqual((await run()).signers, config.signers);
+});
+
+test("another signing key may be put in the place of the one that was made; what is none is named, and kept", async t => {
+  const state = await newState(t);
+  const made = openLocalSigner(state);
+  t.is(made.profile.signatureAlgorithm, "ECDSA");
+  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const pem = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+  await writeFile(made.path, pem);
+  const other = openLocalSigner(state);
+  t.is(other.profile.signatureAlgorithm, "RSA");
+  t.not(other.key.keyId, made.key.keyId);
+  await writeFile(made.path, "no key");
+  t.throws(() => openLocalSigner(state), { message: new RegExp(`^${made.path} holds no PEM`) });
+  t.is(await readFile(made.path, "utf8"), "no key");
+});
+
+test("an update says that no cloud runs, and what is no image", async t => {
+  const state = await newState(t);
+  await writeFile(join(state, "good.bin"), "an image");
+  const none = await skerry(t, state, `update --state ${state} good.bin`);
+  t.regex(none.out, /says of no cloud where it listens/);
+  keepRestEndpoint(state, 1, 1);
+  const silent = await skerry(t, state, `update --state ${state} good.bin`);
+  t.regex(silent.out, /Nobody answers at http:\/\/127\.0\.0\.1:1: is npm start running\?/);
+  const missing = await skerry(t, state, `update --state ${state} other.bin`);
+  t.regex(missing.out, /There is no file other\.bin/);
+  t.deepEqual([none.code, silent.code, missing.code], [1, 1, 1]);
 });
 
 test("the port of the last start is taken again, the default without one", async t => {

@@ -6,8 +6,15 @@ import type { AgentStatus } from "../src/index.js";
 import { Cloud, type CloudEvent } from "./cloud/cloud.js";
 import { type Engine, startDevice, type VirtualDevice } from "./fleet/device.js";
 import { isComplete, type OutageEvent, type OutageFigures, outage } from "./fleet/outage.js";
+import { isConfirmed, isRefused, isReverted, UpdateStory } from "./fleet/update-story.js";
 import type { Line } from "./narrator.js";
 import { describeOutage, lineOfCloud, lineOfOutage, lineOfStatus } from "./narrator.js";
+import {
+  describeConfirmed,
+  describeRefused,
+  describeReverted,
+  lineOfUpdate,
+} from "./update-narrator.js";
 
 export interface TourStep {
   readonly step: string;
@@ -130,6 +137,7 @@ class Stage {
       true,
       figures => isComplete(figures) && figures.gaps.length > 0,
     );
+    await this.#updates();
     await this.#step(
       "clean stop",
       () => {
@@ -242,22 +250,53 @@ class Stage {
     isTight: boolean,
     isAsItShouldBe: (figures: OutageFigures) => boolean,
   ): Promise<void> {
-    if (this.steps.some(({ ok }) => !ok)) return;
-    const startedAt = performance.now();
-    const add = (ok: boolean, result: string) => {
-      const ms = Math.round(performance.now() - startedAt);
-      this.steps.push({ step, result, ok, ms });
-    };
-    try {
+    await this.#inVirtualTime(step, async () => {
       const onEvent = (event: OutageEvent) => {
         const isCloud = event.type === "gapsTold" || event.type === "drained";
         this.#say(isCloud ? "cloud" : "device", lineOfOutage(event));
       };
       const figures = await outage({ engine: this.#engine, isTight, onEvent });
-      add(isAsItShouldBe(figures), [describeOutage(figures), ...figures.faults].join("; "));
-    } catch (error) {
-      add(false, (error as Error).message);
-    }
+      const result = [describeOutage(figures), ...figures.faults].join("; ");
+      return { ok: isAsItShouldBe(figures), result };
+    });
+  }
+
+  /** Good, forged and crashing firmware, one after the other on one device; in virtual time as well. */
+  async #updates(): Promise<void> {
+    const [first, second] = ["1.1.0", "1.2.0"] as const;
+    let story: UpdateStory | undefined;
+    await this.#inVirtualTime("update, good", async () => {
+      story = await UpdateStory.open({
+        engine: this.#engine,
+        onEvent: event =>
+          this.#say(event.type === "ended" ? "cloud" : "device", lineOfUpdate(event)),
+      });
+      const good = await story.good(first);
+      return { ok: isConfirmed(good, first), result: describeConfirmed(good) };
+    });
+    await this.#inVirtualTime("update, forged", async () => {
+      const stranger = await story!.wronglySigned(second);
+      const changed = await story!.changed(second);
+      const ok = isRefused(stranger, first) && isRefused(changed, first);
+      return { ok, result: describeRefused(stranger, changed) };
+    });
+    await this.#inVirtualTime("update, crashing", async () => {
+      const crashing = await story!.crashing(second);
+      return { ok: isReverted(crashing, second, first), result: describeReverted(crashing) };
+    });
+    await story?.close();
+  }
+
+  /** A step that is over when it has been played. */
+  async #inVirtualTime(
+    step: string,
+    play: () => Promise<Pick<TourStep, "ok" | "result">>,
+  ): Promise<void> {
+    if (this.steps.some(({ ok }) => !ok)) return;
+    const startedAt = performance.now();
+    const played = await play().catch((error: Error) => ({ ok: false, result: error.message }));
+    const ms = Math.round(performance.now() - startedAt);
+    this.steps.push({ step, ...played, ms });
   }
 
   async #until(isSeen: () => boolean, endAt: number): Promise<boolean> {

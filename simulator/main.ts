@@ -235,7 +235,8 @@ function updateWords({ state, serial }: RunOptions): string {
   const where = state === ".skerry" ? "" : ` --state ${state}`;
   const which = serial === "SN-0001" ? "" : ` --serial ${serial}`;
   const run = "  npm run --silent skerry --";
-  return `${run} image --version 1.1.0 good.bin\n${run} update${where}${which} good.bin`;
+  const image = join(state, "good.bin");
+  return `${run} image --version 1.1.0 ${image}\n${run} update${where}${which} ${image}`;
 }
 
 /** Only a port that was asked for has to be free. */

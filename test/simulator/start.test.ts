@@ -107,9 +107,10 @@ test("the commands that are printed replace the running device's firmware, and t
   await cloud.until(/restarted into slot ota_1, version 1\.1\.0, on trial/);
 
   const key = join(state, "signing-key.pem");
-  const sign = `sign --key ${key} --product sensor-node --hardware devkit --version 1.2.0 good.bin`;
+  const file = join(state, "good.bin");
+  const sign = `sign --key ${key} --product sensor-node --hardware devkit --version 1.2.0 ${file}`;
   t.is((await skerry(t, state, sign)).code, 0);
-  const other = await skerry(t, state, `${update} --manifest good.bin.manifest.json`);
+  const other = await skerry(t, state, `${update} --manifest ${file}.manifest.json`);
   t.regex(other.out, /FAILED {2}reason: .*1\.1\.0.*1\.2\.0/, "the image says 1.1.0");
   t.is(other.code, 1);
   await cloud.stop();

@@ -73,9 +73,9 @@ export function lineOfStatus(status: AgentStatus): Line | undefined {
     case "moved":
       return milestone(`moved to ${status.endpoint}:${status.port}`);
     case "firmwareConfirmed":
-      return milestone(`firmware ${status.version} is confirmed`);
+      return milestone(`firmware ${status.version} is confirmed: its trial is over, it stays`);
     case "firmwareReverted":
-      return trouble(`firmware ${status.version} does not stay: ${status.cause}`);
+      return trouble(`firmware ${status.version} is given up: ${status.cause}`);
     case "job":
       return lineOfJob(status);
     case "fault":
@@ -93,14 +93,25 @@ function lineOfJob(status: Extract<AgentStatus, { type: "job" }>): Line {
     case "deferred":
       return plain(`${job} waits for its ${status.about}, ${status.seconds} s`);
     case "started":
-      return plain(`${job} begins${status.attempt === 1 ? "" : `, attempt ${status.attempt}`}`);
+      return plain(`${job} runs${status.attempt === 1 ? "" : `, attempt ${status.attempt}`}`);
     case "progress":
-      return plain(`${job}: ${list(status.details)}`);
+      return plain(`${job}: ${stepOf(status.details)}`);
     case "ended": {
       const text = `${job} is over: ${status.status}${status.reason && `, ${status.reason}`}`;
       return status.status === "SUCCEEDED" ? milestone(text) : trouble(text);
     }
   }
+}
+
+/** What an update tells the cloud in AWS's words, and any other job in its own. */
+function stepOf(details: { readonly [name: string]: string }): string {
+  const { receive, self_test: trial } = details;
+  if (trial === "ready")
+    return "the new image is whole and signed by a known key; restarts into it";
+  if (trial === "active") return "the new image runs, on trial";
+  return receive === undefined
+    ? list(details)
+    : `downloads, ${receive.replace("/", " of ")} blocks`;
 }
 
 /** What becomes of the machine, before any program runs. */

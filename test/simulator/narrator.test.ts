@@ -1,6 +1,6 @@
 // What a person reads of telemetry, and of what a device may send instead of it.
 import test from "ava";
-import { lineOfCloud, lineOfStatus } from "../../simulator/narrator.js";
+import { lineOfBoot, lineOfCloud, lineOfStatus } from "../../simulator/narrator.js";
 import { AgentError } from "../../src/errors.js";
 
 const lineOf = (payload: unknown) =>
@@ -113,5 +113,88 @@ for (const [event, mark, text] of [
 ] as const) {
   test(`of jobs a person reads: ${text}`, t => {
     t.deepEqual(lineOfCloud(event), { mark, text });
+  });
+}
+
+const update = { type: "job", jobId: "AFR_OTA-1" } as const;
+for (const [status, mark, text] of [
+  [{ ...update, state: "started", attempt: 1 }, "plain", "job AFR_OTA-1 runs"],
+  [{ ...update, state: "started", attempt: 2 }, "plain", "job AFR_OTA-1 runs, attempt 2"],
+  [
+    { ...update, state: "progress", details: { receive: "3/17" } },
+    "plain",
+    "job AFR_OTA-1: downloads, 3 of 17 blocks",
+  ],
+  [
+    { ...update, state: "progress", details: { self_test: "ready", updatedBy: "0x01000000" } },
+    "plain",
+    "job AFR_OTA-1: the new image is whole and signed by a known key; restarts into it",
+  ],
+  [
+    { ...update, state: "progress", details: { self_test: "active", updatedBy: "0x01010000" } },
+    "plain",
+    "job AFR_OTA-1: the new image runs, on trial",
+  ],
+  [
+    { ...update, state: "progress", details: { step: "2", self_test: "odd" } },
+    "plain",
+    "job AFR_OTA-1: step=2 self_test=odd",
+  ],
+  [
+    { ...update, state: "ended", status: "SUCCEEDED", reason: "accepted v1.1.0" },
+    "milestone",
+    "job AFR_OTA-1 is over: SUCCEEDED, accepted v1.1.0",
+  ],
+  [
+    { ...update, state: "ended", status: "CANCELED", reason: "" },
+    "trouble",
+    "job AFR_OTA-1 is over: CANCELED",
+  ],
+  [
+    { type: "firmwareConfirmed", version: "1.1.0" },
+    "milestone",
+    "firmware 1.1.0 is confirmed: its trial is over, it stays",
+  ],
+  [
+    { type: "firmwareReverted", version: "1.2.0", cause: "not connected" },
+    "trouble",
+    "firmware 1.2.0 is given up: not connected",
+  ],
+] as const) {
+  test(`of the device's updates a person reads: ${text}`, t => {
+    t.deepEqual(lineOfStatus(status), { mark, text });
+  });
+}
+
+const start = { type: "started", slot: "ota_1", version: "1.1.0" } as const;
+for (const [event, mark, text] of [
+  [
+    { ...start, isOnTrial: false, after: undefined },
+    "plain",
+    "starts from slot ota_1, version 1.1.0",
+  ],
+  [
+    { ...start, isOnTrial: true, after: "restart" },
+    "milestone",
+    "restarted into slot ota_1, version 1.1.0, on trial",
+  ],
+  [
+    { ...start, isOnTrial: false, after: "restart" },
+    "plain",
+    "restarted into slot ota_1, version 1.1.0",
+  ],
+  [
+    { ...start, isOnTrial: false, after: "revert" },
+    "trouble",
+    "restarted into slot ota_1, version 1.1.0: the image on trial is given up",
+  ],
+  [
+    { type: "crashed", error: new Error("no such pin\n  at main") },
+    "trouble",
+    "the program has ended: no such pin",
+  ],
+] as const) {
+  test(`of the device's starts a person reads: ${text}`, t => {
+    t.deepEqual(lineOfBoot(event), { mark, text });
   });
 }

@@ -1,6 +1,7 @@
 // A local cloud with REST and objects on real sockets, and a virtual device that starts again by itself, as `npm start` has them.
 
 import { EventEmitter, once } from "node:events";
+import { writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -126,6 +127,8 @@ export async function updateRig(
       return found?.state.reported?.firmwareVersion;
     },
     image: (firmware: Firmware) => packBehaviour(firmware),
+    /** The signer's, PEM. */
+    writeKey: (path: string) => writeFileSync(path, signer.pem),
   };
 }
 

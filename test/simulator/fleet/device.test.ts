@@ -86,6 +86,35 @@ test("what was confirmed runs when the power comes back, and what was not does n
   t.like(await rig.ended(jobId), { status: "FAILED" });
 });
 
+test("a download that the power has ended goes on with what is missing", async t => {
+  const rig = await updateRig(t);
+  await rig.start();
+  await rig.online();
+  const { streams } = rig.cloud.files;
+  streams.faults = { fate: ({ index }) => (index < 9 ? "send" : "drop") };
+  const jobId = await offer(rig, "good", "1.1.0");
+  await rig.until(
+    ({ from, ...what }) =>
+      from === "device" &&
+      "status" in what &&
+      what.status.type === "job" &&
+      what.status.state === "progress" &&
+      "receive" in what.status.details,
+  );
+  await rig.stop();
+  const asked = new Set<number>();
+  streams.faults = {
+    fate: ({ index }) => {
+      asked.add(index);
+      return "send";
+    },
+  };
+  await rig.start();
+  t.like(await rig.ended(jobId), { status: "SUCCEEDED" });
+  t.false(asked.has(0));
+  t.true(asked.has(16));
+});
+
 test("it can be stopped while it restarts", async t => {
   const rig = await updateRig(t);
   await rig.start();

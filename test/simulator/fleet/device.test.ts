@@ -43,7 +43,8 @@ for (const engine of ["node", "xs"] as const) {
     t.like(await rig.ended(good), { status: "SUCCEEDED" });
     t.deepEqual(rig.boots, ["ota_0 1.0.0", "ota_1 1.1.0 on trial"]);
     const bad = await offer(rig, "bad", "1.2.0", "crashes", "HTTP");
-    t.like(await rig.ended(bad), { status: "FAILED" });
+    const reason = "reverted: the new image did not last until it was confirmed, reset: other";
+    t.deepEqual(await rig.ended(bad), { status: "FAILED", statusDetails: { reason } });
     t.deepEqual(rig.boots.slice(2), ["ota_0 1.2.0 on trial", "crashed", "ota_1 1.1.0 again"]);
     t.is(rig.reportedVersion, "1.1.0");
   });

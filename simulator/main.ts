@@ -43,6 +43,12 @@ function toSerial(text: string): string {
   return text;
 }
 
+function toVersion(text: string): string {
+  if (!/^\d{1,5}\.\d{1,5}\.\d{1,5}(-[0-9A-Za-z.-]{1,32})?$/.test(text))
+    throw new InvalidArgumentError("It is not a version such as 1.1.0 or 1.2.0-rc.1.");
+  return text;
+}
+
 const engineOption = () =>
   new Option("--engine <name>", "what runs the device").choices(["node", "xs"]).default("node");
 
@@ -129,7 +135,11 @@ program.addCommand(updateCommand());
 program
   .command("image")
   .description("an image of firmware for the virtual device, good or bad, to try an update with")
-  .requiredOption("--version <version>", "its version, such as 1.1.0; the device begins with 1.0.0")
+  .requiredOption(
+    "--version <version>",
+    "its version, such as 1.1.0; the device begins with 1.0.0",
+    toVersion,
+  )
   .addOption(
     new Option("--behaviour <name>", "what it does once it runs")
       .choices(["good", "crashes", "offline", "unhealthy"])

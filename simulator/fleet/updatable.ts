@@ -28,6 +28,10 @@ export interface UpdatableConfig extends Firmware {
   readonly minimumVersion?: string;
   readonly trialSeconds?: number;
   readonly settleSeconds?: number;
+  readonly allowDowngrade?: boolean;
+  readonly manifestOnly?: boolean;
+  /** What else the product does with the agent, before it starts. */
+  prepare?(agent: Agent): void;
 }
 
 export const product = "sensor-node";
@@ -57,11 +61,14 @@ export function updatable(
       threshold: config.threshold ?? 1,
       trialSeconds: config.trialSeconds ?? 300,
       settleSeconds: config.settleSeconds ?? 20,
+      allowDowngrade: config.allowDowngrade ?? false,
+      manifestOnly: config.manifestOnly ?? false,
       ...(config.minimumVersion === undefined ? {} : { minimumVersion: config.minimumVersion }),
     },
     onStatus,
   });
   agent.health.check("sensor", () => behaviour !== "unhealthy");
+  config.prepare?.(agent);
   agent.start();
   return agent;
 }

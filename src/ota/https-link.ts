@@ -100,12 +100,12 @@ export class HttpsLink {
         onError: cause =>
           this.enter(() => {
             // Of a socket that was given up for the next address.
-            if (mine === this.#socket) this.failed(asLinkError(cause));
+            if (mine === this.#socket) this.failed(this.errorOf(cause));
           }),
       });
       this.#socket = mine;
     } catch (error) {
-      this.lost(asLinkError(error));
+      this.lost(this.errorOf(error));
     }
   }
 
@@ -127,7 +127,7 @@ export class HttpsLink {
     try {
       this.#writable = this.#socket!.write(piece);
     } catch (error) {
-      this.lost(asLinkError(error));
+      this.lost(this.errorOf(error));
     }
   }
 
@@ -147,6 +147,12 @@ export class HttpsLink {
     this.#state = "lost";
     this.#options.host.timer.clear(this.#deadline);
     this.#options.onLost(error);
+  }
+
+  /** With the server's name: a device has other links. */
+  private errorOf(cause: unknown): AgentError {
+    const { code, message } = asLinkError(cause);
+    return new AgentError(code, `${this.#options.name}: ${message}`, { cause });
   }
 
   private within(delayMs: number, message: string): void {

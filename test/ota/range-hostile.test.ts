@@ -183,7 +183,7 @@ for (const [name, [answer, reason]] of Object.entries(passing)) {
 test("a server that cannot be dialed, or is not believed", async t => {
   const w = world(ranges);
   w.files.fate = () => "refused";
-  t.true((await downloaded(w, [link])).startsWith("connection/lost"));
+  t.regex(await downloaded(w, [link]), /^connection\/lost: files\.test: /);
   t.is(w.dials.length, 8);
   const mute = world(ranges);
   mute.files.fate = () => "silent";

@@ -127,7 +127,15 @@ export class StreamSource implements Source {
       this.#asked.splice(at, 1);
       this.heard();
       this.#owner.onBlock(index, bytes);
-    } else this.#owner.onStray();
+    } else {
+      this.#owner.onStray();
+      if (at >= 0 && isWhole) {
+        // The file there is not the one of the document: told when nothing better comes.
+        this.#error = this.misfit(index, bytes.length);
+        // Asked for twice, and the same again.
+        if (isAnswer) this.end("refused");
+      }
+    }
     if (!this.#isOn || !(isWanted || isAnswer)) return;
     if (isAnswer) this.#asked = [];
     if (this.#asked.length === 0) this.#isProbing = false;
@@ -252,6 +260,11 @@ export class StreamSource implements Source {
   private end(why: SourceEnd["why"]): void {
     this.stop();
     this.#owner.onEnd({ error: this.#error, why });
+  }
+
+  private misfit(index: number, length: number): AgentError {
+    const wanted = this.#owner.staging.lengthOf(index);
+    return this.fault(`block ${index} has ${length} bytes in place of ${wanted}`);
   }
 
   private fault(what: string, cause?: unknown): AgentError {

@@ -199,6 +199,34 @@ test("a stream that falls silent in the middle is given up, and what came stays"
   t.is(world.nor.counts.erases, blocks + 1);
 });
 
+for (const [what, length, last] of [
+  ["shorter by a byte", size - 1, blocks - 1],
+  ["longer by a byte", size + 1, blocks - 1],
+  ["of one byte", 1, 0],
+] as const) {
+  test(`a file that is ${what} is no other the second time: given up within a minute, with the reason`, async t => {
+    const world = new DownloadWorld({
+      size,
+      stream: (wanted, { data, image }, { c }) => {
+        const file = new Uint8Array(length);
+        file.set(image.subarray(0, length));
+        for (const i of wanted) {
+          const p = file.subarray(i * blockBytes, (i + 1) * blockBytes);
+          if (p.length > 0) data({ c, f: 0, l: p.length, i, p });
+        }
+      },
+    });
+    const wanted = last === 0 ? blockBytes : 77;
+    const got = last === 0 ? 1 : 77 + length - size;
+    t.is(
+      await downloaded(world, [stream]),
+      `ota/source: stream fw-1: block ${last} has ${got} bytes in place of ${wanted}`,
+    );
+    t.true(world.clock.ticks() < 60_000);
+    t.true(world.requests.length < 10);
+  });
+}
+
 for (const code of [
   "BlockBitmapLimitExceeded",
   "BlockCountLimitExceeded",

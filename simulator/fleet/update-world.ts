@@ -33,6 +33,8 @@ export interface UpdateWorldOptions {
   readonly first?: Partial<Firmware>;
   readonly slots?: Omit<SlotsOptions, "image">;
   readonly config?: Partial<UpdatableConfig>;
+  /** Whose signatures count beside that of the world's own signer. */
+  readonly coSigners?: readonly Signer[];
   onEvent?(event: CloudEvent): void;
   onStatus?(status: AgentStatus): void;
 }
@@ -213,7 +215,10 @@ export class UpdateWorld {
     return {
       ...firmware,
       ...{ endpoint: "cloud.test", trustAnchors: [claim.trustAnchor], claim, serialNumber },
-      signers: [{ name: this.signer.name, publicKey: this.signer.key.publicKey }],
+      signers: [this.signer, ...(this.#options.coSigners ?? [])].map(({ name, key }) => ({
+        name,
+        publicKey: key.publicKey,
+      })),
       ...this.#options.config,
     };
   }

@@ -12,6 +12,7 @@ import { VirtualClock } from "../world/clock.js";
 import { Flash } from "../world/flash.js";
 import { virtualHost } from "../world/host.js";
 import { Network } from "../world/network.js";
+import type { NorFlash } from "../world/nor.js";
 import { type Cut, Power, PowerCut } from "../world/power.js";
 import { Random } from "../world/random.js";
 import { Slots, type SlotsOptions, virtualImage } from "../world/slots.js";
@@ -148,6 +149,11 @@ export class UpdateWorld {
 
   get running(): Boot {
     return this.boots.at(-1)!;
+  }
+
+  /** The slot that an update is written to. */
+  get spare(): NorFlash {
+    return this.slots.partitions[this.running.slot === "ota_0" ? "ota_1" : "ota_0"];
   }
 
   // -- the machine --

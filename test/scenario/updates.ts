@@ -69,6 +69,26 @@ export function watchTraffic(world: UpdateWorld): Traffic {
   return traffic;
 }
 
+/** About three blocks a second, whichever way they come. */
+export function slowly(world: UpdateWorld, bytesPerSecond = 12_000): void {
+  world.network.faults = { toDevice: { bytesPerSecond } };
+}
+
+/** Waits until so many blocks are in the slot that does not run. */
+export async function midway(t: ExecutionContext, world: UpdateWorld, blocks = 12): Promise<void> {
+  const before = world.spare.counts.erases;
+  t.true(
+    await world.until(() => world.spare.counts.erases - before > blocks, 10 * minute),
+    `${blocks} blocks`,
+  );
+  t.true(world.spare.counts.erases - before < blocks + 10);
+}
+
+/** Of an image of `largeBytes`, into a slot that was empty: no block was written twice. */
+export function onceEach(t: ExecutionContext, world: UpdateWorld): void {
+  t.is(world.slots.partitions.ota_1.counts.erases, 1 + 29);
+}
+
 type Protocols = readonly ("MQTT" | "HTTP")[];
 
 /** By AWS's CreateOTAUpdate, signed by the cloud's profile unless it is said otherwise. @returns the job's id */
@@ -174,8 +194,15 @@ export function changed(bytes: Uint8Array, at = bytes.length >> 1): Uint8Array {
   return copy;
 }
 
+/** Somebody else takes the device's client id; until the device knows that its link is gone. */
+export async function isTakenOver(t: ExecutionContext, world: UpdateWorld): Promise<void> {
+  takeOver(world);
+  for (let i = 0; i < 1000 && world.isOnline; i++) await world.clock.run(10);
+  t.false(world.isOnline);
+}
+
 /** Another client with the device's own id and certificate: the broker ends the device's link for it. */
-export function takeOver(world: UpdateWorld): void {
+function takeOver(world: UpdateWorld): void {
   const connects = world.events.filter(event => event.type === "clientConnected");
   const { clientId, certificateId, address } = connects.at(-1)!;
   const link = { write: () => undefined, close: () => undefined };

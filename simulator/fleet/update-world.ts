@@ -3,6 +3,7 @@
 import { createHash, generateKeyPairSync } from "node:crypto";
 import type { Agent, AgentStatus, Host } from "../../src/index.js";
 import { Cloud, type CloudEvent } from "../cloud/cloud.js";
+import type { JobRequest } from "../cloud/jobs.js";
 import type { JsonObject } from "../cloud/json.js";
 import { arnPrefix } from "../cloud/policy.js";
 import { manifestDocument, type UpdateSource } from "../signing/job-document.js";
@@ -340,12 +341,13 @@ export class UpdateWorld {
     return [{ stream: id, fileId: 0 }, { url: `\${aws:iot:s3-presigned-url:${address}}` }];
   }
 
-  createJob(jobId: string, document: JsonObject): void {
+  createJob(jobId: string, document: JsonObject, more: Partial<JobRequest> = {}): void {
     this.cloud.jobs.create({
       jobId,
       targets: [this.target],
       document: JSON.stringify(document),
       presignedUrlConfig: { roleArn: "arn:aws:iam::123456789012:role/ota", expiresInSec: 3600 },
+      ...more,
     });
   }
 

@@ -2,25 +2,22 @@
 // one thing. What runs goes on running, and the next good update is taken.
 import test from "ava";
 import type { DownloadFaults } from "../../simulator/cloud/download-faults.js";
-import type { JsonObject } from "../../simulator/cloud/json.js";
 import type { StreamFaults } from "../../simulator/cloud/stream-faults.js";
-import type { UpdateWorld } from "../../simulator/fleet/update-world.js";
-import { manifestDocument } from "../../simulator/signing/job-document.js";
 import { virtualImage } from "../../simulator/world/slots.js";
 import {
   changed,
   createAfrJob,
+  createManifestJob,
   createOta,
   firmware,
   largeBytes,
   openWorld,
+  type Protocol,
+  protocols,
   recovers,
   refuses,
   succeeds,
 } from "./updates.js";
-
-const protocols = ["MQTT", "HTTP"] as const;
-type Protocol = (typeof protocols)[number];
 
 interface FileCase {
   readonly name: string;
@@ -92,20 +89,6 @@ function outcomeOf(one: FileCase, by: Protocol, id: string, judged: string): Reg
   return new RegExp(`^FAILED ${by === "MQTT" ? `stream ${id}` : "downloads\\.test"}: ${told}`);
 }
 
-/** With a manifest, over one source. */
-async function createManifestJob(
-  world: UpdateWorld,
-  id: string,
-  signed: Uint8Array,
-  { file = signed, size = signed.length, by = "MQTT" as Protocol, version = "1.1.0" } = {},
-): Promise<string> {
-  const sources = await world.sources(id, file);
-  const one = sources[by === "MQTT" ? 0 : 1]!;
-  const manifest = world.manifest(signed, { size, version });
-  world.createJob(id, manifestDocument(manifest, [one]) as unknown as JsonObject);
-  return id;
-}
-
 for (const by of protocols) {
   for (const one of wrongFiles) {
     test(`a file that is ${one.name} fails over ${by}, with a manifest and without`, async t => {
@@ -134,6 +117,16 @@ for (const by of protocols) {
     const other = world.image(firmware("1.2.0"));
     const jobId = await createManifestJob(world, "1", world.image(firmware()), { file: other, by });
     await refuses(t, world, jobId, "FAILED the image is not the one of its manifest");
+    await recovers(t, world);
+  });
+
+  test(`an image that is not what its manifest says, digest and all, fails over ${by}`, async t => {
+    const world = await openWorld(t);
+    const image = world.image(firmware());
+    const newer = await createManifestJob(world, "1", image, { by, version: "1.2.0" });
+    const says = "image says sensor-node 1.1.0, its manifest sensor-node 1.2.0";
+    await refuses(t, world, newer, `FAILED ${says}`);
+    t.is(world.boots.length, 1);
     await recovers(t, world);
   });
 
@@ -202,7 +195,9 @@ for (const [name, make] of bearable) {
   test(`a stream with ${name}: the image is taken, with a manifest and without`, async t => {
     const world = await openWorld(t);
     world.cloud.files.streams.faults = make();
-    const own = await createManifestJob(world, "1", world.image(firmware(), largeBytes));
+    const own = await createManifestJob(world, "1", world.image(firmware(), largeBytes), {
+      by: "MQTT",
+    });
     await succeeds(t, world, own, "1.1.0");
     world.cloud.files.streams.faults = make();
     const image = world.image(firmware("1.2.0"), largeBytes);
@@ -237,7 +232,7 @@ for (const [name, faults, outcome] of unbearable) {
     const world = await openWorld(t);
     world.cloud.files.streams.faults = faults;
     const image = world.image(firmware());
-    await refuses(t, world, await createManifestJob(world, "1", image), outcome);
+    await refuses(t, world, await createManifestJob(world, "1", image, { by: "MQTT" }), outcome);
     await refuses(t, world, await createOta(world, "2", image), outcome);
     t.is(world.boots.length, 1);
     if (/not the one/.test(world.outcome("1"))) return recovers(t, world);

@@ -1,6 +1,7 @@
 // What tests of updates share: images as wrong as a test wants, offered in AWS's words and in our own, and what is to be true afterwards.
 import type { ExecutionContext } from "ava";
 import { generate } from "mqtt-packet";
+import type { JobRequest } from "../../simulator/cloud/jobs.js";
 import type { JsonObject } from "../../simulator/cloud/json.js";
 import type { OtaRequest } from "../../simulator/cloud/ota-request.js";
 import type { Firmware } from "../../simulator/fleet/updatable.js";
@@ -10,6 +11,7 @@ import {
   UpdateWorld,
   type UpdateWorldOptions,
 } from "../../simulator/fleet/update-world.js";
+import { manifestDocument } from "../../simulator/signing/job-document.js";
 
 export const minute = 60_000;
 /** About 30 blocks: the largest image that the slots of these tests take is of 31. */
@@ -89,7 +91,9 @@ export function onceEach(t: ExecutionContext, world: UpdateWorld): void {
   t.is(world.slots.partitions.ota_1.counts.erases, 1 + 29);
 }
 
-type Protocols = readonly ("MQTT" | "HTTP")[];
+export const protocols = ["MQTT", "HTTP"] as const;
+export type Protocol = (typeof protocols)[number];
+type Protocols = readonly Protocol[];
 
 /** By AWS's CreateOTAUpdate, signed by the cloud's profile unless it is said otherwise. @returns the job's id */
 export async function createOta(
@@ -180,6 +184,28 @@ export async function createAfrJob(
   };
   const update = { protocols, streamname: stream.stream, files: [file], ...options.update };
   world.createJob(id, { afr_ota: update } as unknown as JsonObject);
+  return id;
+}
+
+/** With a manifest, over one source or, where none is said, over both. @returns the job's id */
+export async function createManifestJob(
+  world: UpdateWorld,
+  id: string,
+  signed: Uint8Array,
+  options: {
+    /** What the cloud has in the place of what was signed. */
+    readonly file?: Uint8Array;
+    readonly size?: number;
+    readonly by?: Protocol;
+    readonly version?: string;
+    readonly more?: Partial<JobRequest>;
+  } = {},
+): Promise<string> {
+  const { file = signed, size = signed.length, by, version = "1.1.0", more } = options;
+  const [stream, link] = await world.sources(id, file);
+  const sources = [...(by === "HTTP" ? [] : [stream!]), ...(by === "MQTT" ? [] : [link!])];
+  const manifest = world.manifest(signed, { size, version });
+  world.createJob(id, manifestDocument(manifest, sources) as unknown as JsonObject, more);
   return id;
 }
 

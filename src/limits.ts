@@ -160,6 +160,8 @@ export const limits = Object.freeze({
   configurationBytes: 2048,
   /** Blocks of an image that are asked for ahead on a stream: with 4 KB each it is 64 KB; AWS sends 128 KB for one request. */
   streamWindow: 16,
+  /** No more of them than come in this time: what else the cloud has to say comes behind them, and is waited for for 15 s. */
+  streamAheadMs: 5000,
   /** Blocks that one request's bitmap spans: 128 bytes of it. */
   streamSpan: 1024,
   /** A stream that is silent this long is asked again; up to the longer time where blocks are known to come slowly. */

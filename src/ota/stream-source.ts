@@ -64,6 +64,10 @@ export class StreamSource implements Source {
   #patienceMs: number = limits.streamSilenceMs;
   /** Ticks of the last block, or of the start. */
   #heardAt = 0;
+  /** From one block to the next, the last time: in a burst, or on a fast line, hardly anything. */
+  #gapMs: number = limits.streamAheadMs;
+  /** Blocks that may be asked for ahead. More than the line brings in a while would delay all else that comes over it. */
+  #window = 2;
   #error: AgentError;
   #timer: TimerHandle | undefined;
   #hasHeard = false;
@@ -139,18 +143,26 @@ export class StreamSource implements Source {
     if (!this.#isOn || !(isWanted || isAnswer)) return;
     if (isAnswer) this.#asked = [];
     if (this.#asked.length === 0) this.#isProbing = false;
-    if (!this.#isProbing && this.#asked.length <= limits.streamWindow / 2) this.ask();
+    if (!this.#isProbing && this.#asked.length <= this.#window / 2) this.ask();
     else this.watch(this.#patienceMs);
   }
 
   private heard(): void {
     this.#tries = 0;
-    this.#hasHeard = true;
     const now = this.#owner.host.clock.ticks();
+    if (this.#hasHeard) this.paced(now - this.#heardAt);
+    this.#hasHeard = true;
     // Blocks come fast again: a lost one is missed sooner.
     if (now - this.#heardAt < this.#patienceMs / 4)
       this.#patienceMs = Math.max(limits.streamSilenceMs, this.#patienceMs / 2);
     this.#heardAt = now;
+  }
+
+  /** The shorter of two gaps is what the line takes: the longer may be a way back and forth, with nothing on it. */
+  private paced(gapMs: number): void {
+    const most = Math.floor(limits.streamAheadMs / Math.max(1, Math.min(gapMs, this.#gapMs)));
+    this.#window = Math.max(2, Math.min(limits.streamWindow, most));
+    this.#gapMs = gapMs;
   }
 
   /** Whoever leaves the token out answers nobody else either: nobody has asked without. */
@@ -224,7 +236,7 @@ export class StreamSource implements Source {
     let end = staging.blocks;
     for (
       let index = staging.nextMissing();
-      index < end && this.#asked.length + wanted.length < limits.streamWindow;
+      index < end && this.#asked.length + wanted.length < this.#window;
       index = staging.nextMissing(index + 1)
     ) {
       if (this.#asked.includes(index)) continue;

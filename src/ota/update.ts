@@ -83,6 +83,8 @@ type Result = Step<UpdateRecord, UpdateEffect>;
 
 /** An image that was taken back is not tried again for so long. */
 const retryMs = 86_400_000;
+/** Why an image is taken back with which nothing is wrong: it may be tried again at once. */
+export const endedFromOutside = "the job was cancelled, or its time was over";
 
 /** Decides, never acts. */
 export function step(record: UpdateRecord, event: UpdateEvent): Result {
@@ -167,7 +169,8 @@ function offered(
     return { record: idle, effects: [{ type: "succeed" }] };
   if (isSameJob && install.phase === "reverted")
     return { record: idle, effects: [{ type: "fail", error: revertedError(install.cause) }] };
-  if (install?.phase === "reverted" && install.identity === event.identity) {
+  const isBad = install?.phase === "reverted" && install.cause !== endedFromOutside;
+  if (isBad && install.identity === event.identity) {
     // Where nobody knew the time, the day begins with the first time it is known.
     const revertedAt = install.revertedAt || (event.now ?? 0);
     if (event.now === undefined || event.now - revertedAt < retryMs) {

@@ -20,6 +20,7 @@ import type { Offer } from "./offer.js";
 import { Staging } from "./staging.js";
 import { Trial, type TrialOwner } from "./trial.js";
 import {
+  endedFromOutside,
   type Install,
   step,
   type UpdateEffect,
@@ -128,7 +129,10 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
 
   cancel(): void {
     this.#job = undefined;
-    if (this.isTrying) return this.giveUp("the job was cancelled, or its time was over");
+    if (this.isTrying) {
+      const trouble = this.#health.trouble();
+      return this.giveUp(trouble ? `${endedFromOutside}: ${trouble}` : endedFromOutside);
+    }
     this.event({ type: "cancelled" });
   }
 

@@ -182,13 +182,22 @@ class Step implements Job {
     this.#steps.ended(this, reason, details);
   }
 
-  restart(): void {
+  restart(prepare?: () => void): void {
     this.#isLeaving = true;
     try {
       this.job.keep(concat([Uint8Array.of(this.index, 1), this.kept ?? nothing]));
-      this.job.restart();
+      this.job.restart(prepare && (() => this.#prepare(prepare)));
     } catch (cause) {
       this.fail(reasonOf(cause));
+    }
+  }
+
+  /** A throw ends the job, whatever its action says of failures: nobody goes on with it any more. */
+  #prepare(prepare: () => void): void {
+    try {
+      prepare();
+    } catch (cause) {
+      throw new Error(`${this.action.name}: ${reasonOf(cause)}`);
     }
   }
 

@@ -35,6 +35,7 @@ export interface Machine {
   progressed(): void;
 }
 
+const noDocument = "job document: there is none";
 /** Of errors that say what is wrong with a document; the others may be over tomorrow. */
 const finalKinds: readonly string[] = Object.freeze(["protocol", "config", "refused", "integrity"]);
 
@@ -75,7 +76,7 @@ export class Desk implements JobOwner {
   private take(execution: Execution, fault: string | undefined): void {
     const { document } = execution;
     this.#job = new Held(this, "", execution);
-    if (!document) throw new AgentError("job/document", fault ?? "job document: there is none");
+    if (!document) throw new AgentError("job/document", fault ?? noDocument);
     const { operation, actions } = planOf(document);
     const find = (name: string) => this.find(name);
     const handler = actions ? new Steps(actions, find) : find(operation);
@@ -142,11 +143,14 @@ export class Desk implements JobOwner {
   know({ execution, isAsked, fault }: JobEffect & { readonly type: "known" }): void {
     const { state } = this.#machine.record;
     const isNeeded = state === "starting" || state === "running";
-    if (!isNeeded || (this.#handler && execution.document === undefined)) return;
+    const isMissing = execution.document === undefined;
+    if (!isNeeded || (this.#handler && isMissing && !isAsked)) return;
     if (this.#job) this.#job.execution = execution;
     else this.#job = new Held(this, "", execution);
     this.#documentFault = fault;
-    if (isAsked) this.tell((handler, job) => handler.onDocument?.(job));
+    if (!isAsked) return;
+    if (isMissing) this.finish(this.#job, "FAILED", fault ?? noDocument);
+    else this.tell((handler, job) => handler.onDocument?.(job));
   }
 
   run(): void {
@@ -276,7 +280,13 @@ export class Desk implements JobOwner {
 
   /** All handlers hear what comes next, whatever runs. */
   next(execution: Execution | undefined): void {
-    for (const handler of this.#handlers.values()) handler.onNext?.(execution);
+    for (const handler of this.#handlers.values()) {
+      try {
+        handler.onNext?.(execution);
+      } catch (cause) {
+        this.fault(new AgentError("agent/fault", "job: onNext threw", { cause }));
+      }
+    }
   }
 
   refresh(job: Job): void {

@@ -185,7 +185,7 @@ function onNext(record: JobsRecord, execution: Execution | undefined): Result {
   }
   const next = { ...record, bare: undefined };
   if (!execution || isTerminal(execution.status))
-    return ask({ ...next, state: "idle", failures: 0 });
+    return ask({ ...next, state: "idle", failures: 0, losses: undefined });
   if (journal?.outcome && isOf(journal, execution))
     return later({ ...next, state: "ended", isRepeating: true });
   return {
@@ -197,7 +197,7 @@ function onNext(record: JobsRecord, execution: Execution | undefined): Result {
 function onOwn(before: JobsRecord, execution: Execution): Result {
   if (!isOf(before.journal, execution) || isTerminal(execution.status))
     return onGone({ ...before, state: "idle" }, before.state);
-  const isAsked = before.wantsDocument === true && execution.document !== undefined;
+  const isAsked = before.wantsDocument === true;
   const record = {
     ...before,
     version: execution.version,
@@ -212,9 +212,9 @@ function onOwn(before: JobsRecord, execution: Execution): Result {
   return { record: after, effects: [known, ...effects] };
 }
 
-/** The service has ended it, or does not know it any more. */
+/** The service has ended it, or does not know it any more. One that it names again and again is not asked for in a circle. */
 function onGone(before: JobsRecord, state: JobState): Result {
-  const { journal } = before;
+  const { journal, losses = 0 } = before;
   const over: JobsRecord = {
     ...before,
     ...nothing,
@@ -222,13 +222,19 @@ function onGone(before: JobsRecord, state: JobState): Result {
     // Told, or not to be told any more: were it delivered again, it would still not run again.
     journal: journal?.outcome ? lean({ ...journal, kept: undefined, isTold: true }) : undefined,
     isLooking: true,
+    losses: losses + 1,
   };
-  const { record, effects } = ask(over);
+  const isCircle = losses >= maxLosses;
+  const { record, effects } = isCircle
+    ? later({ ...over, failures: losses - maxLosses })
+    : ask(over);
   const hasRun = state === "running" || !before.isFresh;
   return journal && (state === "running" || state === "starting")
     ? { record, effects: [...effects, { type: "cancel", journal, hasRun }] }
     : { record, effects };
 }
+
+const maxLosses = 3;
 
 /** All that belongs to an execution. */
 const nothing = Object.freeze({
@@ -274,7 +280,8 @@ function onAccepted(
     // Failures go on counting where the service does not remember what it has accepted.
     const failures = before.isRepeating ? before.failures : 0;
     const journal = lean({ ...record.journal!, isTold: true });
-    return ask({ ...next, ...nothing, journal, state: "idle", failures, isLooking: true });
+    const told = { ...next, ...nothing, journal, failures, losses: undefined };
+    return ask({ ...told, state: "idle", isLooking: true });
   }
   const { telling } = before;
   const rest = telling && next.details === telling ? { ...next, details: undefined } : next;

@@ -46,6 +46,8 @@ export interface JobsRecord {
   readonly isTerse?: boolean | undefined;
   /** Requests in a row that came to nothing. */
   readonly failures: number;
+  /** Executions in a row that were over for the service before they were here. */
+  readonly losses?: number | undefined;
 }
 
 /** Of handler and gates on an execution. */

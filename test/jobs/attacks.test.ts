@@ -1,0 +1,112 @@
+// Jobs that are out to keep the device from its other ones: of a product, an operator or a service that is broken or means ill.
+import test from "ava";
+import type { Job, JobHandler } from "../../src/index.js";
+import { Machine, type MachineOptions } from "./world.js";
+
+/** A device with one handler, for the operation `work`. */
+function device(work: JobHandler | ((job: Job) => unknown), options: Partial<MachineOptions> = {}) {
+  const machine = new Machine({ program: agent => agent.jobs.on("work", work), ...options });
+  return { machine, world: machine.world, service: machine.service };
+}
+
+const work = { operation: "work" };
+
+test("a handler that throws when it hears what comes next keeps nothing from running", async t => {
+  const { world, service } = device({
+    run: job => job.succeed(),
+    onNext: () => {
+      throw new Error("not now");
+    },
+  });
+  service.create("a", work);
+  await world.run(30_000);
+  t.is(service.status("a"), "SUCCEEDED");
+  t.deepEqual(world.seen("offline"), []);
+});
+
+for (const [title, code] of [
+  ["does not know", "ResourceNotFound"],
+  ["says is over", "TerminalStateReached"],
+  ["says cannot begin", "InvalidStateTransition"],
+] as const)
+  test(`an execution that the service names and then ${title} is not asked for in a circle`, async t => {
+    const runs: string[] = [];
+    const { machine, world, service } = device(job => void runs.push(job.id));
+    service.delayMs = 50;
+    service.create("a", work);
+    service.answer = request =>
+      request.operation === "update"
+        ? [service.rejected(`${request.jobId}/update`, code, request.body.clientToken)]
+        : undefined;
+    await world.run(600_000);
+    t.true(service.requests.length < 60);
+    // Each begin and each end is a write.
+    t.true(machine.power.names.length < 60);
+    t.deepEqual(runs, []);
+  });
+
+test("an execution that is over as soon as it has begun is not begun in a circle", async t => {
+  const runs: string[] = [];
+  const { world, service } = device(job => {
+    runs.push(job.id);
+    job.report({ at: "work" });
+  });
+  service.delayMs = 50;
+  service.create("a", work);
+  service.answer = request =>
+    request.body.statusDetails
+      ? [service.rejected(`${request.jobId}/update`, "ResourceNotFound", request.body.clientToken)]
+      : undefined;
+  await world.run(600_000);
+  t.true(service.requests.length < 60);
+  t.true(runs.length < 30);
+});
+
+test("a document that is asked for anew and does not come ends the job, and the next one runs", async t => {
+  const { world, service } = device({
+    run: job => (job.id === "a" ? job.refresh() : job.succeed()),
+    onDocument: job => job.succeed(),
+  });
+  service.create("a", work);
+  service.create("b", work);
+  let gets = 0;
+  service.answer = request => {
+    if (request.operation !== "get") return undefined;
+    const [said] = service.respond(request);
+    const { execution } = said!.body as { execution?: { jobId: string; jobDocument?: unknown } };
+    if (execution?.jobId === "a" && gets++ > 0) delete execution.jobDocument;
+    return [said!];
+  };
+  await world.run(60_000);
+  t.is(service.status("a"), "FAILED");
+  t.is(service.status("b"), "SUCCEEDED");
+});
+
+test("a step prepares its restart", async t => {
+  const prepared: number[] = [];
+  const { world, service, machine } = device({
+    run: job => {
+      if (job.isRestarted) job.succeed();
+      else job.restart(() => prepared.push(machine.boots));
+    },
+  });
+  const step = (name: string) => ({ action: { name, type: "runHandler", input: {} } });
+  service.create("a", { version: "1.0", steps: [step("work"), step("work")] });
+  await world.run(60_000);
+  t.is(service.status("a"), "SUCCEEDED");
+  t.deepEqual(prepared, [1, 2]);
+});
+
+test("a step that cannot prepare its restart fails alone", async t => {
+  const { world, service } = device({
+    run: job =>
+      job.restart(() => {
+        throw new Error("valve is open");
+      }),
+  });
+  const step = (name: string) => ({ action: { name, type: "runHandler", input: {} } });
+  service.create("a", { version: "1.0", steps: [step("work"), step("work")] });
+  await world.run(60_000);
+  t.is(service.status("a"), "FAILED");
+  t.is(service.reason("a"), "work: valve is open");
+});

@@ -248,6 +248,8 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
    */
   private save(install: Install | undefined, isNeeded: boolean): void {
     if (!install) return;
+    // Before the record: where the power goes in between, the next start confirms once more.
+    if (install.phase === "confirmed") this.raise(install);
     try {
       writePair(this.#wiring.store, "update", encodeInstall(install));
     } catch (cause) {
@@ -465,15 +467,18 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
   }
 
   private keep(): void {
-    const { install } = this.#record;
+    // Of an image that came by another way there is no record.
+    this.raise(undefined);
+    this.#wiring.emit({ type: "firmwareConfirmed", version: this.#options.version });
+  }
+
+  private raise(install: Install | undefined): void {
     try {
-      const own = this.#options.minimumVersion;
-      this.floor.raise(own);
-      if (install?.phase === "confirmed") this.floor.raise(install.minimumVersion || undefined);
+      this.floor.raise(this.#options.minimumVersion);
+      this.floor.raise(install?.minimumVersion || undefined);
     } catch (cause) {
       this.fault("storage/write", "ota: the floor is not saved", cause);
     }
-    this.#wiring.emit({ type: "firmwareConfirmed", version: this.#options.version });
   }
 
   private revert(): void {

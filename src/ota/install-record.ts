@@ -16,6 +16,7 @@ const shape = deepFreeze({
   minimumVersion: "string",
   cause: "string",
   revertedAt: "number",
+  isAfterRevert: "boolean",
 } as const);
 
 export function encodeInstall(install: Install): Uint8Array {
@@ -46,5 +47,6 @@ export function decodeInstall(bytes: Uint8Array): Install {
     minimumVersion: read.minimumVersion ?? "",
     cause: read.cause ?? "",
     revertedAt: read.revertedAt ?? 0,
+    isAfterRevert: read.isAfterRevert ?? false,
   };
 }

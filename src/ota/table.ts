@@ -25,6 +25,7 @@ export type UpdateEventName =
   | "verified"
   | "announced"
   | "allowed"
+  | "switched"
   | "well"
   | "unwell"
   | "settled"
@@ -38,7 +39,7 @@ export const updateTable: Table<UpdateState, UpdateEventName> = deepFreeze({
   verifying: { verified: "announcing", failed: "idle", cancelled: "idle" },
   announcing: { announced: "waiting", failed: "idle", cancelled: "idle" },
   waiting: { allowed: "restarting", failed: "idle", cancelled: "idle" },
-  restarting: { failed: "idle", cancelled: "restarting" },
+  restarting: { switched: "restarting", failed: "idle", cancelled: "restarting" },
   trial: { offered: "trial", well: "settling", unwell: "trial", givenUp: "restarting" },
   settling: {
     offered: "settling",

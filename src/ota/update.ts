@@ -26,6 +26,8 @@ export interface Install extends JobKey {
   readonly cause: string;
   /** Epoch ms at which that was seen; 0 without a clock. */
   readonly revertedAt: number;
+  /** Of an image before this one the platform says that it was taken back: until this one is known to be what starts. */
+  readonly isAfterRevert: boolean;
 }
 
 export interface UpdateRecord {
@@ -35,7 +37,14 @@ export interface UpdateRecord {
 
 export type UpdateEvent =
   | {
-      readonly type: "fetched" | "verified" | "announced" | "well" | "unwell" | "settled";
+      readonly type:
+        | "fetched"
+        | "verified"
+        | "announced"
+        | "switched"
+        | "well"
+        | "unwell"
+        | "settled";
     }
   /** The machine has started. */
   | ({ readonly type: "opened"; readonly install: Install | undefined } & Running)
@@ -106,6 +115,8 @@ export function step(record: UpdateRecord, event: UpdateEvent): Result {
       return { record: next, effects: [{ type: "ask" }] };
     case "allowed":
       return { record: { state, install: event.install }, effects: [{ type: "switch" }] };
+    case "switched":
+      return { record: { state, install: ownRevert(record.install!) }, effects: [] };
     case "well":
     case "unwell":
       return { record: next, effects: [] };
@@ -132,18 +143,25 @@ function opened(event: Extract<UpdateEvent, { type: "opened" }>): Result {
   if (isOnTrial) {
     // An image that came by another way is tried as well.
     const trouble = isSwitched ? troubleOf(install, event) : undefined;
-    if (trouble !== undefined) return givenUp(install, trouble);
-    return { record: { state: "trial", install }, effects: [{ type: "watch" }] };
+    const known = isSwitched ? ownRevert(install) : install;
+    if (trouble !== undefined) return givenUp(known, trouble);
+    return { record: { state: "trial", install: known }, effects: [{ type: "watch" }] };
   }
   // The power went between confirmation and its record.
   if (isSwitched) return confirmed(install);
   if (install?.phase !== "switching") return { record: { state: "idle", install }, effects: [] };
-  // Nor had the slots been switched: the job begins again, with what is in the slot.
-  if (!hasReverted) return { record: { state: "idle", install: undefined }, effects: [] };
+  // Nor, as far as is known, had the slots been switched: the job begins again, with what is in the slot.
+  if (!hasReverted || install.isAfterRevert)
+    return { record: { state: "idle", install: undefined }, effects: [] };
   const why = event.resetReason === undefined ? "" : `, reset: ${event.resetReason}`;
   const cause = install.cause || `the new image did not last until it was confirmed${why}`;
   const reverted = { ...install, phase: "reverted", cause, revertedAt: event.now ?? 0 } as const;
   return { record: { state: "idle", install: reverted }, effects: [] };
+}
+
+/** What the platform tells of is this image, from now on. */
+function ownRevert(install: Install): Install {
+  return install.isAfterRevert ? { ...install, isAfterRevert: false } : install;
 }
 
 /** What the image says of itself, against what was said of it. */

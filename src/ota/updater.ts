@@ -417,13 +417,17 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
         minimumVersion: manifest?.minimumVersion ?? "",
         cause: "",
         revertedAt: 0,
+        isAfterRevert: this.update.hasReverted,
       },
     });
   }
 
   private switch(): void {
     this.stop();
-    this.attempt(() => this.update.complete());
+    this.attempt(() => {
+      this.update.complete();
+      this.event({ type: "switched" });
+    });
   }
 
   // -- on trial --

@@ -19,6 +19,8 @@ export interface Spender {
 }
 
 export interface NorCounts {
+  /** Calls of `write`. */
+  readonly writes: number;
   /** Bytes given to `write`. */
   readonly programmed: number;
   readonly erases: number;
@@ -40,7 +42,7 @@ export class NorFlash {
   readonly #endurance = new Map<number, number>();
   readonly #random: Random;
   readonly #seed: number;
-  #counts = { programmed: 0, erases: 0, reads: 0, readBytes: 0, faults: 0 };
+  #counts = { writes: 0, programmed: 0, erases: 0, reads: 0, readBytes: 0, faults: 0 };
 
   constructor(options: NorOptions = {}) {
     const { blocks = 256, blockLength = 4096, writeAlign = 1, seed = 1 } = options;
@@ -67,7 +69,7 @@ export class NorFlash {
   }
 
   resetCounts(): void {
-    this.#counts = { programmed: 0, erases: 0, reads: 0, readBytes: 0, faults: 0 };
+    this.#counts = { writes: 0, programmed: 0, erases: 0, reads: 0, readBytes: 0, faults: 0 };
     this.#erases.fill(0);
   }
 
@@ -177,6 +179,7 @@ export class NorFlash {
   }
 
   #program(bytes: Uint8Array, offset: number): void {
+    this.#counts.writes++;
     this.#counts.programmed += bytes.length;
     const block = Math.floor(offset / this.#status.blockLength);
     // Of worn blocks every other one erases well, and then has a bit in each byte that does not fall.

@@ -16,7 +16,7 @@ test("a bit falls, and rises only with its block", t => {
   flash.eraseBlock(0, 2);
   t.deepEqual(new Uint8Array(flash.read(4, 8)), word(0xff));
   t.deepEqual(nor.erases, [1, 1, 0, 0]);
-  t.like(nor.counts, { programmed: 8, erases: 2, reads: 2, readBytes: 8, faults: 1 });
+  t.like(nor.counts, { writes: 2, programmed: 8, erases: 2, reads: 2, readBytes: 8, faults: 1 });
 });
 
 test("what is not aligned, or outside, is refused and counted", t => {

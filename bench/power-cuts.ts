@@ -1,6 +1,5 @@
 // The table of power cuts: every flash operation of every flow, and what a device is after it. In virtual time, so that
 // every run gives the same table.
-import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { onNode } from "./power-cuts/engines.js";
 import { byCsr, flows, rotation } from "./power-cuts/flows.js";
@@ -102,11 +101,3 @@ export function withTables(readme: string, matrices: readonly Matrix[]): string 
 }
 
 export const readmePath = fileURLToPath(new URL("../../test/powercut/README.md", import.meta.url));
-
-async function main(): Promise<void> {
-  const matrices = await measure();
-  console.log(tablesOf(matrices));
-  await writeFile(readmePath, withTables(await readFile(readmePath, "utf8"), matrices));
-}
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) await main();

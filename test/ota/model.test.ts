@@ -44,18 +44,21 @@ const scenarios: Readonly<Record<string, readonly Image[]>> = {
 
 const broken = new AgentError("ota/source", "the link broke");
 
-function movesOf(world: World, images: readonly Image[]): readonly Move[] {
+/** @param isCalm without faults */
+function movesOf(world: World, images: readonly Image[], isCalm = false): readonly Move[] {
   const moves: Move[] = [];
   const make = (name: string, isFault: boolean, work: (machine: Machine) => void) => {
     const machine = new Machine(world, images);
     machine.attempt(() => work(machine));
     moves.push({ name, isFault, after: machine.world });
   };
-  const fault = (name: string, work: (machine: Machine) => void) => make(name, true, work);
+  const fault = (name: string, work: (machine: Machine) => void) => {
+    if (!isCalm) make(name, true, work);
+  };
   /** And with the power cut before each of its durable steps. */
   const add = (name: string, work: (machine: Machine) => void) => {
     make(name, false, work);
-    for (let left = 0; ; left++) {
+    for (let left = 0; !isCalm; left++) {
       const machine = new Machine(world, images);
       if (!machine.attempt(() => work(machine), left)) break;
       moves.push({ name: `${name}, cut at ${left}`, isFault: true, after: machine.world });
@@ -127,7 +130,7 @@ function movesOf(world: World, images: readonly Image[]): readonly Move[] {
 function settles(from: World, images: readonly Image[]): World {
   let world = from;
   for (let i = 0; i < 80; i++) {
-    const move = movesOf(world, images).find(({ isFault }) => !isFault);
+    const [move] = movesOf(world, images, true);
     if (!move) break;
     world = move.after;
   }

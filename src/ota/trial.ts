@@ -10,8 +10,8 @@ export interface TrialOwner extends Door {
   readonly linkTrouble: string | undefined;
   onWell(): void;
   onUnwell(): void;
-  /** Well for all of the settle time. */
-  onSettled(): void;
+  /** Well for all of the settle time. @returns whether it is confirmed; if not it follows again in a second */
+  onSettled(): boolean;
   /** @param trouble what kept it from being confirmed */
   onOverdue(trouble: string): void;
 }
@@ -59,7 +59,9 @@ export class Trial {
       this.#wellSince = now;
       this.#owner.onWell();
     }
-    if (now - this.#wellSince >= this.#times.settleMs) this.#owner.onSettled();
-    else if (isOverdue) this.#owner.onOverdue("not well for long enough");
+    const isSettled = now - this.#wellSince >= this.#times.settleMs;
+    if (isSettled && this.#owner.onSettled()) return;
+    if (!isOverdue) return;
+    this.#owner.onOverdue(isSettled ? "it cannot be confirmed" : "not well for long enough");
   }
 }

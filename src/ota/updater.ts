@@ -449,17 +449,18 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
     this.event({ type: "unwell" });
   }
 
-  onSettled(): void {
+  onSettled(): boolean {
     try {
       this.update.confirm();
     } catch (cause) {
       // Still on trial: tried again in a second, until the time is over.
       this.fault("storage/write", "ota: the image cannot be confirmed", cause);
-      return;
+      return false;
     }
     this.#trial?.close();
     this.#trial = undefined;
     this.attempt(() => this.event({ type: "settled" }));
+    return true;
   }
 
   onOverdue(trouble: string): void {
@@ -490,7 +491,14 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
     this.#trial = undefined;
     const cause = this.#record.install?.cause ?? "";
     this.#wiring.emit({ type: "firmwareReverted", version: this.#options.version, cause });
-    this.update.revert();
+    try {
+      this.update.revert();
+    } catch (cause) {
+      if (!(cause instanceof AgentError)) throw cause;
+      // The next start gives up what is not confirmed, or tries it once more where there is nothing else.
+      this.fault("storage/write", "ota: the image cannot be taken back", cause);
+      this.host.system.restart();
+    }
   }
 
   private succeed(): void {

@@ -65,6 +65,8 @@ export class UpdateSite {
   readonly images = new Map<string, Uint8Array>();
   /** Called after each start. */
   onStart: (start: Start) => void = () => undefined;
+  /** Called before the program runs. */
+  onStarted: (host: Host) => void = () => undefined;
   /** Starts that ran what was not whole. */
   spoiled = 0;
   cutsMade = 0;
@@ -148,6 +150,7 @@ export class UpdateSite {
     this.onStart(start);
     if (behaviour === "crashes") throw new Error("this image does not start");
     this.host = host;
+    this.onStarted(host);
     const agent = new Agent({
       ...identity,
       ...(behaviour === "offline" ? { endpoint: nowhere } : {}),

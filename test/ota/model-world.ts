@@ -46,6 +46,10 @@ export interface World {
   /** Index of the job that a handler holds, or -1. */
   held: number;
   isOnline: boolean;
+  /** The trial has seen it well for a while. */
+  isWell: boolean;
+  /** About to: no job begins any more. */
+  isRestarting: boolean;
   day: number;
   isTimeKnown: boolean;
   /** The next write of the record fails. */
@@ -75,6 +79,8 @@ export function atFirst(images: readonly Image[]): World {
     jobs: images.slice(1).map(() => ({ ...job })),
     held: -1,
     isOnline: false,
+    isWell: false,
+    isRestarting: false,
     day: 1,
     isTimeKnown: true,
     isFull: false,

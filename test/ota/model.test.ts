@@ -69,11 +69,13 @@ function movesOf(world: World, images: readonly Image[], isCalm = false): readon
   const { isOnline } = world;
   const isHandling = world.held >= 0;
   const { state } = world.record;
+  if (world.isRestarting) add("restarts", machine => machine.restart());
   if (!isOnline)
     add("online", ({ world }) => Object.assign(world, { isOnline: true, isTimeKnown: true }));
   else fault("the link is lost", ({ world }) => Object.assign(world, { isOnline: false }));
   if (isOnline && now.isCancelled) add("hears of it", machine => machine.heard());
-  if (isOnline && job && !job.said && !isHandling) add("offered", machine => machine.offer());
+  if (isOnline && job && !job.said && !isHandling && !world.isRestarting)
+    add("offered", machine => machine.offer());
   if (isOnline && job?.said) add("told", machine => machine.told());
   if (isHandling && isOnline && state === "fetching") {
     add("fetched", machine => machine.fetched());
@@ -101,19 +103,25 @@ function movesOf(world: World, images: readonly Image[], isCalm = false): readon
     machine.spoil();
     machine.event({ type: "givenUp", cause: "overdue" });
   };
-  if (state === "trial" || state === "settling") {
+  if ((state === "trial" || state === "settling") && !world.isRestarting) {
     if (!isOnTrial) throw new Broken("tried without being on trial");
     if (image.kind === "unwell") add("overdue", overdue);
     else fault("overdue", overdue);
   }
-  if (state === "trial" && isOnline && image.kind === "good") {
-    add("well", machine => machine.event({ type: "well" }));
+  if (state === "trial" && !world.isWell && isOnline && image.kind === "good") {
+    add("well", machine => {
+      machine.world.isWell = true;
+      machine.event({ type: "well" });
+    });
     fault("not well", machine => machine.event({ type: "unwell" }));
   }
-  if (state === "settling") {
+  if (world.isWell && !world.isRestarting) {
     add("settled", machine => machine.settled());
     fault("well again", machine => machine.event({ type: "well" }));
-    fault("well no more", machine => machine.event({ type: "unwell" }));
+    fault("well no more", machine => {
+      machine.world.isWell = false;
+      machine.event({ type: "unwell" });
+    });
     fault("settled, not saved", machine => {
       machine.world.isFull = true;
       machine.settled();
@@ -138,7 +146,7 @@ function settles(from: World, images: readonly Image[]): World {
   const say = (is: boolean, what: string) => {
     if (is) throw new Broken(`${what}: ${JSON.stringify(world)}`);
   };
-  say(record.state !== "idle" || world.held >= 0, `it stays ${record.state}`);
+  say(record.state !== "idle" || world.held >= 0 || world.isRestarting, `it stays ${record.state}`);
   say(states[running] !== "valid" || world.selected !== running, "what runs is not settled");
   const index = slots[running];
   const image = images[index]!;

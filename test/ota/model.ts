@@ -1,7 +1,13 @@
 // What may happen to a device with two slots and its jobs. What decides is the real `step`; around it stand what Updater and Jobs do
 // and what a bootloader does, without a wire.
 import { AgentError } from "../../src/errors.js";
-import { type Install, step, type UpdateEffect, type UpdateEvent } from "../../src/ota/update.js";
+import {
+  endedFromOutside,
+  type Install,
+  step,
+  type UpdateEffect,
+  type UpdateEvent,
+} from "../../src/ota/update.js";
 import { compareVersions } from "../../src/ota/version.js";
 import { Broken, type Image, isOver, type Job, type Slot, type World } from "./model-world.js";
 
@@ -88,6 +94,10 @@ export class Machine {
     if (index >= 0) world.spoiled[index] = true;
   }
 
+  restart(): never {
+    throw new Restart();
+  }
+
   powerCut(): never {
     throw new Cut();
   }
@@ -105,7 +115,8 @@ export class Machine {
   #boot(): void {
     const { world } = this;
     const { states, slots } = world;
-    Object.assign(world, { record: { state: "idle" }, held: -1, isOnline: false });
+    const off = { held: -1, isOnline: false, isWell: false, isRestarting: false };
+    Object.assign(world, { record: { state: "idle" }, ...off });
     for (;;) {
       const { selected } = world;
       const other = otherThan(selected);
@@ -164,7 +175,7 @@ export class Machine {
     this.#durable();
     world.states[world.running] = "invalid";
     world.selected = otherThan(world.running);
-    throw new Restart();
+    world.isRestarting = true;
   }
 
   // -- Updater --
@@ -270,11 +281,12 @@ export class Machine {
     this.#durable();
     this.job!.restarts++;
     this.job!.isRestarting = true;
-    throw new Restart();
+    world.isRestarting = true;
   }
 
   settled(): void {
     this.#confirm();
+    this.world.isWell = false;
     this.event({ type: "settled" });
   }
 
@@ -324,6 +336,7 @@ export class Machine {
   /** An operator's: the device hears of it when it is online. */
   cancel(): void {
     this.world.spoiled.fill(true);
+    this.world.faults++;
     this.job!.status = "CANCELED";
   }
 
@@ -335,7 +348,7 @@ export class Machine {
     const { state } = this.world.record;
     this.world.held = -1;
     if (state === "trial" || state === "settling")
-      return this.event({ type: "givenUp", cause: "cancelled" });
+      return this.event({ type: "givenUp", cause: endedFromOutside });
     this.event({ type: "cancelled" });
   }
 }

@@ -186,14 +186,14 @@ class Step implements Job {
     this.#isLeaving = true;
     try {
       this.job.keep(concat([Uint8Array.of(this.index, 1), this.kept ?? nothing]));
-      this.job.restart(prepare && (() => this.#prepare(prepare)));
+      this.job.restart(prepare && (() => this.prepare(prepare)));
     } catch (cause) {
       this.fail(reasonOf(cause));
     }
   }
 
   /** A throw ends the job, whatever its action says of failures: nobody goes on with it any more. */
-  #prepare(prepare: () => void): void {
+  private prepare(prepare: () => void): void {
     try {
       prepare();
     } catch (cause) {

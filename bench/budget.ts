@@ -18,6 +18,7 @@ import { outboxCost } from "./outbox-xs.js";
 import { pathPeak } from "./path.js";
 import { shadowCost } from "./shadow.js";
 import { telemetryCost } from "./telemetry.js";
+import { updateFlashRows, updateRamRows } from "./update.js";
 
 export interface Row {
   readonly what: string;
@@ -223,16 +224,17 @@ export async function measure(): Promise<Measured> {
           unit: "bytes",
         },
         {
-          what: "RAM, online and idle, with an identity that was given and jobs: slots + chunks",
-          value: await jobsRam(worker),
-          unit: "bytes",
-        },
-        {
           what: "RAM, of that the log on flash itself, at rest",
           value: outbox.atRest,
           unit: "bytes",
           goal: 1024,
         },
+        {
+          what: "RAM, online and idle, with an identity that was given and jobs: slots + chunks",
+          value: await jobsRam(worker),
+          unit: "bytes",
+        },
+        ...(await updateRamRows(worker, options)),
         {
           what: "RAM, a telemetry channel with a threshold, three readings in its open window",
           value: Math.round(telemetry.channelRam + telemetry.windowRam),
@@ -255,6 +257,7 @@ export async function measure(): Promise<Measured> {
           value: Math.round(outbox.drain),
           unit: "computrons",
         },
+        ...(await updateFlashRows()),
         {
           what: "three readings into a window, one of them with a threshold",
           value: Math.round(telemetry.addComputrons),

@@ -8,7 +8,12 @@ import { type Accept, Network, type ServerLink } from "../simulator/world/networ
 import { NorFlash } from "../simulator/world/nor.js";
 import { Power } from "../simulator/world/power.js";
 import { Random } from "../simulator/world/random.js";
-import { obliging, ScriptedBroker, type ScriptedLink } from "../simulator/world/scripted-broker.js";
+import {
+  obliging,
+  type Script,
+  ScriptedBroker,
+  type ScriptedLink,
+} from "../simulator/world/scripted-broker.js";
 import type { Host, TLSSocketOptions } from "../src/host.js";
 import type { OfferSource } from "../src/ota/offer.js";
 import { Device } from "./ota-device.js";
@@ -91,6 +96,8 @@ interface WorldOptions {
   readonly nor?: NorFlash;
   readonly stream?: StreamScript;
   readonly file?: FileScript;
+  /** Answers all that is nothing of the stream; default `obliging`. */
+  readonly rest?: Script;
 }
 
 export class DownloadWorld {
@@ -117,10 +124,11 @@ export class DownloadWorld {
     this.nor = options.nor ?? new NorFlash({ blocks: Math.ceil(size / blockBytes) + 2 });
     this.stream = stream;
     this.file = file;
+    const { rest = obliging } = options;
     this.broker = new ScriptedBroker((packet, link) => {
       if (packet.cmd === "publish" && packet.topic.startsWith(prefix))
         this.#onGet(packet.topic, packet.payload as Buffer, link);
-      else obliging(packet, link);
+      else rest(packet, link);
     });
     this.cloud = new Network(this.clock, this.broker.accept);
     this.files = new Network(this.clock, this.#accept);

@@ -186,6 +186,8 @@ export const limits = Object.freeze({
   blockMs: 60_000,
   /** Times that a server which ignores ranges is let send the whole file. */
   wholeFiles: 3,
+  /** Links that are lost as soon as a source is asked, without a block between them, before it is given up. */
+  linkLosses: 8,
   /** Fresh links that are asked for without a block between them. */
   linkTries: 3,
   /** Of what a server says, in an error's message. */

@@ -55,6 +55,9 @@ export class Download implements SourceOwner {
   /** Blocks that were there when this round through the sources began. */
   #before = 0;
   #strays = 0;
+  /** Ticks at which the source that runs was begun; links lost soon after that, without a block between them. */
+  #begunAt = 0;
+  #losses = 0;
   #soon: TimerHandle | undefined;
 
   /** @param staging has begun */
@@ -87,7 +90,16 @@ export class Download implements SourceOwner {
   /** Nothing is fetched without the link: whoever ends the job could not be heard. */
   offline(): void {
     this.#isOnline = false;
+    if (this.#running) this.count();
     this.rest();
+  }
+
+  /** A broker ends the link of whoever asks for what he may not: asked for with every link, that would be for ever. */
+  private count(): void {
+    if (this.host.clock.ticks() - this.#begunAt >= limits.streamSilenceMs) return;
+    if (++this.#losses < limits.linkLosses) return;
+    this.#losses = 0;
+    this.#candidates[this.#at]!.end = "refused";
   }
 
   /** Nothing is called back any more. The staging stays as it is. */
@@ -135,6 +147,7 @@ export class Download implements SourceOwner {
       return;
     }
     this.#asked = 0;
+    this.#losses = 0;
     const { done, blocks, isComplete } = this.staging;
     if (isComplete) this.close();
     this.#owner.onBlock(done, blocks);
@@ -167,7 +180,7 @@ export class Download implements SourceOwner {
     } else if (this.#isAwaiting) this.#owner.onExpired();
     else {
       this.#before = this.staging.done;
-      this.next(0, new AgentError("ota/source", "ota: no source of the image is left"));
+      this.next(0, new AgentError("ota/source", "ota: the link is lost with each request for it"));
     }
   }
 
@@ -189,6 +202,7 @@ export class Download implements SourceOwner {
   }
 
   private run(source: OfferSource): void {
+    this.#begunAt = this.host.clock.ticks();
     try {
       this.#running =
         "stream" in source ? new StreamSource(this, source) : new RangeSource(this, source.url);

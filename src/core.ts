@@ -216,6 +216,10 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
     return isQuiet && isIdle && this.#sender.isEmpty && this.#provisioner === undefined;
   }
 
+  get isOnTrial(): boolean {
+    return this.updater?.isOnTrial === true;
+  }
+
   get waitsInMemory(): boolean {
     return this.#sender.waitsInMemory;
   }

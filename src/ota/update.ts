@@ -18,8 +18,10 @@ export interface Install extends JobKey {
   readonly from: string;
   /** What the manifest says; empty where nothing vouches for a version. */
   readonly to: string;
-  /** Names the file: hexadecimal. */
+  /** SHA-256 of what was signed and offered, hexadecimal: `nameOf`. */
   readonly identity: string;
+  /** SHA-256 of the image, hexadecimal: a file that is signed again is the same one. Empty in records of older firmware. */
+  readonly digest: string;
   /** Raises the floor when the image is confirmed; empty where it does not. */
   readonly minimumVersion: string;
   /** Why it was taken back; empty while nobody knows. */
@@ -52,6 +54,8 @@ export type UpdateEvent =
   | ({
       readonly type: "offered";
       readonly identity: string;
+      /** Where it is known before it is fetched. */
+      readonly digest: string | undefined;
       readonly now: number | undefined;
     } & JobKey)
   /** The product agrees: the slots may be switched. */
@@ -175,29 +179,50 @@ function troubleOf(install: Install, { version, allowDowngrade }: Running): stri
 }
 
 function offered(
-  { install }: UpdateRecord,
+  { install: before }: UpdateRecord,
   next: UpdateRecord,
   event: Extract<UpdateEvent, { type: "offered" }>,
 ): Result {
   if (next.state !== "fetching") return { record: next, effects: [{ type: "active" }] };
+  const { identity, digest, now } = event;
+  const install = clocked(before, now);
   const isSameJob =
-    install?.jobId === event.jobId && install.executionNumber === event.executionNumber;
+    install?.jobId === event.jobId &&
+    install.executionNumber === event.executionNumber &&
+    install.identity === identity;
   const idle: UpdateRecord = { state: "idle", install };
   if (isSameJob && install.phase === "confirmed")
     return { record: idle, effects: [{ type: "succeed" }] };
   if (isSameJob && install.phase === "reverted")
     return { record: idle, effects: [{ type: "fail", error: revertedError(install.cause) }] };
-  const isBad = install?.phase === "reverted" && install.cause !== endedFromOutside;
-  if (isBad && install.identity === event.identity) {
-    // Where nobody knew the time, the day begins with the first time it is known.
-    const revertedAt = install.revertedAt || (event.now ?? 0);
-    if (event.now === undefined || event.now - revertedAt < retryMs) {
-      const error = revertedError(`${install.cause}; the same image is not tried again for a day`);
-      const remembered = { ...install, revertedAt };
-      return { record: { state: "idle", install: remembered }, effects: [{ type: "fail", error }] };
-    }
-  }
-  return { record: next, effects: [{ type: "fetch" }] };
+  const error = triedBefore(install, digest, now);
+  if (error) return { record: idle, effects: [{ type: "fail", error }] };
+  return { record: { ...next, install }, effects: [{ type: "fetch" }] };
+}
+
+/** Where nobody knew the time, the day begins with the first time it is known. */
+function clocked(install: Install | undefined, now: number | undefined): Install | undefined {
+  if (install?.phase !== "reverted" || install.revertedAt !== 0 || now === undefined)
+    return install;
+  return { ...install, revertedAt: now };
+}
+
+/**
+ * @param digest of the image, as in `Install`
+ * @param now    epoch ms
+ * @returns      AgentError "ota/reverted" for an image that was taken back less than a day ago
+ */
+export function triedBefore(
+  install: Install | undefined,
+  digest: string | undefined,
+  now: number | undefined,
+): AgentError | undefined {
+  if (install?.phase !== "reverted" || install.digest !== digest) return undefined;
+  const { revertedAt, cause } = install;
+  if (cause === endedFromOutside) return undefined;
+  const isLongAgo = now !== undefined && revertedAt !== 0 && now - revertedAt >= retryMs;
+  if (isLongAgo) return undefined;
+  return revertedError(`${cause}; the same image is not tried again for a day`);
 }
 
 function confirmed(install: Install | undefined): Result {

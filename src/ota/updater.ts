@@ -23,6 +23,7 @@ import {
   endedFromOutside,
   type Install,
   step,
+  triedBefore,
   type UpdateEffect,
   type UpdateEvent,
   type UpdateRecord,
@@ -46,13 +47,20 @@ interface Judged {
   /** Names the file, 32 bytes. */
   readonly identity: Uint8Array;
   readonly size: number;
+  /** SHA-256 of what is in the slot, once that was judged. */
+  digest?: Uint8Array;
+}
+
+interface UpdaterWiring extends Wiring {
+  /** What is measured and not on flash yet would be lost. */
+  flushWindows(): void;
 }
 
 /** Progress is told with the first block and every so many. */
 const blocksPerReport = 64;
 
 export class Updater implements JobHandler, DownloadOwner, TrialOwner {
-  readonly #wiring: Wiring;
+  readonly #wiring: UpdaterWiring;
   readonly #options: CheckedFirmware;
   readonly #health: Health;
   #record: UpdateRecord = { state: "idle" };
@@ -64,7 +72,7 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
   /** The jobs service has answered over the link there is. */
   #isAnswered = false;
 
-  constructor(wiring: Wiring, options: CheckedFirmware, health: Health) {
+  constructor(wiring: UpdaterWiring, options: CheckedFirmware, health: Health) {
     this.#wiring = wiring;
     this.#options = options;
     this.#health = health;
@@ -74,6 +82,7 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
 
   /** Finds out what runs, and why. */
   open(): void {
+    if (!this.update.isOnTrial) this.raise(undefined);
     const { running, isOnTrial, hasReverted } = this.update;
     this.event({
       type: "opened",
@@ -107,14 +116,17 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
 
   /** Before the job is started: what can be known to be wrong from the document alone. */
   check(job: Job): string | undefined {
-    this.judge(job);
+    const offer = readOffer(job.document);
+    if (!this.isOwn(job, offer)) this.judge(offer);
     return undefined;
   }
 
   run(job: Job): void {
-    const judged = this.judge(job);
-    const isOwn = this.isOwn(job.id, job.executionNumber);
-    if (this.#record.state !== "idle" && !(this.isTrying && isOwn))
+    // What is installed was judged by the image before, which may have had other rules.
+    const offer = readOffer(job.document);
+    const isOwn = this.isOwn(job, offer);
+    const judged = isOwn ? undefined : this.judge(offer);
+    if (this.#record.state !== "idle" && !(this.isOnTrial && isOwn))
       throw new AgentError("ota/incompatible", "another image is on trial: try again later");
     this.#job = job;
     this.#judged = judged;
@@ -122,14 +134,15 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
       type: "offered",
       jobId: job.id,
       executionNumber: job.executionNumber,
-      identity: toHex(judged.identity),
+      identity: this.nameOf(offer),
+      digest: judged?.manifest && toHex(judged.manifest.sha256),
       now: this.now,
     });
   }
 
   cancel(): void {
     this.#job = undefined;
-    if (this.isTrying) {
+    if (this.isOnTrial) {
       const trouble = this.#health.trouble();
       return this.giveUp(trouble ? `${endedFromOutside}: ${trouble}` : endedFromOutside);
     }
@@ -153,15 +166,22 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
     this.#isAnswered = true;
   }
 
-  /** Whether this is the job whose image was tried last, or is on trial. */
-  private isOwn(jobId: string, executionNumber: number): boolean {
+  /** Whether this is the job whose image was tried last, or is on trial: another one may have its name. */
+  private isOwn({ id, executionNumber }: Job, offer: Offer): boolean {
     const { install } = this.#record;
-    return install?.jobId === jobId && install.executionNumber === executionNumber;
+    const isKey = install?.jobId === id && install.executionNumber === executionNumber;
+    return isKey && install.identity === this.nameOf(offer);
+  }
+
+  /** Of what is signed, and was not judged yet. */
+  private nameOf(offer: Offer): string {
+    const signed = offer.kind === "manifest" ? offer.manifest : offer.signature;
+    return toHex(this.host.crypto.digest("SHA-256", signed));
   }
 
   onDocument(job: Job): void {
     this.attempt(() => {
-      const { offer, identity } = this.judge(job);
+      const { offer, identity } = this.judge(readOffer(job.document));
       if (!this.#judged || !isEqual(identity, this.#judged.identity))
         throw new AgentError("ota/document", "the document names another image than before");
       this.#download?.sources(offer.sources);
@@ -173,14 +193,12 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
   }
 
   /** @throws AgentError for a document that is not for this device, now */
-  private judge(job: Job): Judged {
-    const offer = readOffer(job.document);
+  private judge(offer: Offer): Judged {
     const device = this.device;
     const { crypto } = this.host;
     if (offer.kind === "manifest") {
       const manifest = readManifest(offer, this.#options, crypto);
-      // A job that is on the other side of its restart asks for the version that runs.
-      const wrong = this.isOwn(job.id, job.executionNumber) ? undefined : judge(manifest, device);
+      const wrong = judge(manifest, device);
       if (wrong) throw wrong;
       return { offer, manifest, identity: manifest.sha256, size: manifest.size };
     }
@@ -368,6 +386,9 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
           : "the image is not the one that was signed",
       );
     }
+    const again = triedBefore(this.#record.install, toHex(digest), this.now);
+    if (again) throw again;
+    this.#judged!.digest = digest;
     const described = this.update.describe() ?? {};
     const wrong = manifest
       ? misdescribed(described, manifest)
@@ -403,7 +424,10 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
   /** @throws AgentError "storage/write": nothing is switched that nobody would know of */
   private allow(): void {
     const { id, executionNumber } = this.#job!;
-    const { manifest, identity } = this.#judged!;
+    const { offer, manifest, digest } = this.#judged!;
+    // The product may have taken its time.
+    const wrong = manifest && judge(manifest, this.device);
+    if (wrong) throw wrong;
     this.event({
       type: "allowed",
       install: {
@@ -413,7 +437,8 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
         slot: this.update.running,
         from: this.#options.version,
         to: manifest?.version ?? "",
-        identity: toHex(identity),
+        identity: this.nameOf(offer),
+        digest: toHex(digest!),
         minimumVersion: manifest?.minimumVersion ?? "",
         cause: "",
         revertedAt: 0,
@@ -432,7 +457,7 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
 
   // -- on trial --
 
-  private get isTrying(): boolean {
+  get isOnTrial(): boolean {
     const { state } = this.#record;
     return state === "trial" || state === "settling";
   }
@@ -491,13 +516,24 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
     this.#trial = undefined;
     const cause = this.#record.install?.cause ?? "";
     this.#wiring.emit({ type: "firmwareReverted", version: this.#options.version, cause });
+    this.#wiring.flushWindows();
+    this.attempt(() => this.leave(cause));
+  }
+
+  /** @throws AgentError where there is no way back: the only image that runs is kept, so that another one can be taken. */
+  private leave(cause: string): void {
     try {
       this.update.revert();
-    } catch (cause) {
-      if (!(cause instanceof AgentError)) throw cause;
-      // The next start gives up what is not confirmed, or tries it once more where there is nothing else.
-      this.fault("storage/write", "ota: the image cannot be taken back", cause);
-      this.host.system.restart();
+    } catch (error) {
+      if (!(error instanceof AgentError)) throw error;
+      if (error.code !== "ota/image") {
+        // The next start gives up what is not confirmed, or tries it once more where there is nothing else.
+        this.fault("storage/write", "ota: the image cannot be taken back", error);
+        return this.host.system.restart();
+      }
+      this.update.confirm();
+      const message = `${cause}, and no way back: ${error.message}`;
+      throw new AgentError(error.code, message, { cause: error });
     }
   }
 

@@ -31,6 +31,8 @@ export interface CycleAgent {
   readonly isSettled: boolean;
   /** Nothing waits, nothing is on its way, and no other identity is asked for. */
   readonly isDrained: boolean;
+  /** The firmware is on trial, which a sleep would end. */
+  readonly isOnTrial: boolean;
   /** Opens storage and the outbox, without a link. */
   open(): void;
   start(): void;
@@ -102,18 +104,19 @@ export class DutyCycle implements Observer {
 
   /**
    * Ends this wake-up, once its readings are sent: connects first when it is time, until the shadows are read and reported and
-   * nothing waits any more, or `linkSeconds` have passed. Status "cycle" says which, and "sleeping" is the last one.
+   * nothing waits any more, or `linkSeconds` have passed. Status "cycle" says which, and "sleeping" is the last one. While new
+   * firmware is on trial the device stays awake and connects.
    */
   sleep(): void {
     if (this.#phase !== "awake") return;
-    const { host, linkStatus } = this.#agent;
+    const { host, isOnTrial, linkStatus } = this.#agent;
     this.#agent.flushWindows();
     this.passTime();
     if (this.#agent.waitsInMemory) this.count();
     const { connect, why } = decide(this.#policy, this.#state);
     this.#agent.emit({ type: "cycle", connect, why });
     // The product may have connected for reasons of its own.
-    if (!connect && linkStatus.state === "offline") return this.fallAsleep();
+    if (!connect && !isOnTrial && linkStatus.state === "offline") return this.fallAsleep();
     this.enter("linking", (this.#policy.linkSeconds ?? 120) * 1000);
     const check = () => this.#agent.enter(() => this.check());
     this.#timer = host.timer.repeat(check, limits.cycleCheckMs);
@@ -144,13 +147,14 @@ export class DutyCycle implements Observer {
   }
 
   private check(): void {
-    const { isSettled, isDrained, linkStatus } = this.#agent;
+    const { isSettled, isDrained, isOnTrial, linkStatus } = this.#agent;
     const isOver = this.ticks >= this.#deadline;
     if (this.#phase === "stopping") {
       if (linkStatus.state === "offline" || isOver) this.fallAsleep();
       return;
     }
     this.#hasSettled ||= isSettled;
+    if (isOnTrial) return;
     const isDone = isSettled && isDrained;
     if (!isDone && !isOver && this.#failedDials < limits.cycleDials) return;
     this.enter("stopping", 2 * limits.drainMs);

@@ -5,6 +5,7 @@ import {
   endedFromOutside,
   type Install,
   step,
+  triedBefore,
   type UpdateEffect,
   type UpdateEvent,
 } from "../../src/ota/update.js";
@@ -255,7 +256,11 @@ export class Machine {
   }
 
   verified(): void {
-    if (this.offered!.kind !== "corrupt") return this.event({ type: "verified" });
+    const { identity, kind } = this.offered!;
+    if (kind !== "corrupt") {
+      const again = triedBefore(this.world.record.install, identity, this.now);
+      return this.event(again ? { type: "failed", error: again } : { type: "verified" });
+    }
     this.world.slots[otherThan(this.world.running)] = -1;
     this.event({ type: "failed", error: new AgentError("ota/signature", "not signed") });
   }
@@ -269,7 +274,7 @@ export class Machine {
           install: {
             ...{ phase: "switching", jobId: `${index}`, executionNumber: 1 },
             ...{ slot: world.running, from: this.image.version, to: offered!.to },
-            ...{ identity: offered!.identity, cause: "", revertedAt: 0 },
+            ...{ identity: offered!.identity, digest: offered!.identity, cause: "", revertedAt: 0 },
             minimumVersion: offered!.to === "" ? "" : floorOfNew,
             isAfterRevert: ["aborted", "invalid"].includes(world.states[otherThan(world.running)]),
           },
@@ -314,9 +319,11 @@ export class Machine {
     job.status = "IN_PROGRESS";
     const isTrying = state === "trial" || state === "settling";
     if (state !== "idle" && !(isTrying && isOwn)) return this.#finish("FAILED");
-    const { identity } = offered!;
-    const now = this.now;
-    this.event({ type: "offered", jobId: `${this.index}`, executionNumber: 1, identity, now });
+    const { identity, to } = offered!;
+    // Of AWS's documents the image is known once it is in the slot.
+    const digest = to === "" ? undefined : identity;
+    const key = { jobId: `${this.index}`, executionNumber: 1 };
+    this.event({ type: "offered", ...key, identity, digest, now: this.now });
   }
 
   #finish(status: string): void {

@@ -8,7 +8,8 @@ import { guard, report } from "./guard.js";
 const maxMs = 2 ** 30;
 
 class Handle {
-  readonly work: () => void;
+  /** Let go when it is due or cleared: who keeps the handle does not keep what it was for. */
+  work: (() => void) | undefined;
   native: object | undefined;
   /** Ticks. */
   dueAt = 0;
@@ -31,10 +32,12 @@ export class NativeTimers implements Timer {
 
   repeat(callback: () => void, intervalMs: number): TimerHandle {
     const interval = checked(intervalMs, Number.MIN_VALUE);
-    const handle: Handle = new Handle(() => {
+    const work = () => {
+      handle.work = work;
       this.#wait(handle, interval);
       callback();
-    });
+    };
+    const handle = new Handle(work);
     this.#wait(handle, interval);
     return handle;
   }
@@ -43,6 +46,7 @@ export class NativeTimers implements Timer {
     if (!(handle instanceof Handle) || !this.#pending.delete(handle)) return;
     NativeTimer.clear(handle.native);
     handle.native = undefined;
+    handle.work = undefined;
   }
 
   #wait(handle: Handle, delayMs: number): void {
@@ -74,8 +78,9 @@ export class NativeTimers implements Timer {
   /** Unless it has been cleared by one that ran before it. */
   #run(handle: Handle): void {
     if (!this.#pending.has(handle)) return;
+    const { work } = handle;
     this.clear(handle);
-    guard(handle.work, error => report("timer", error));
+    guard(work!, error => report("timer", error));
   }
 }
 

@@ -5,20 +5,26 @@ import type { Bridge } from "./bridge.js";
 
 interface Entry {
   readonly id: number;
-  readonly callback: () => void;
+  /** Let go when it is due or cleared: who keeps the handle does not keep what it was for. */
+  callback: (() => void) | undefined;
   readonly repeats: boolean;
 }
 
 export function createTimer(bridge: Bridge): Timer {
   const entries = new Map<number, Entry>();
+  const forget = (entry: Entry) => {
+    entry.callback = undefined;
+    return entries.delete(entry.id);
+  };
   bridge.on("timer", ([id]) => {
     const entry = entries.get(id as number);
     if (entry === undefined) return;
-    if (!entry.repeats) entries.delete(entry.id);
-    entry.callback();
+    const { callback } = entry;
+    if (!entry.repeats) forget(entry);
+    callback?.();
   });
   const arm = (callback: () => void, delayMs: number, repeats: boolean): TimerHandle => {
-    const entry = { id: bridge.id(), callback, repeats };
+    const entry: Entry = { id: bridge.id(), callback, repeats };
     bridge.request(repeats ? "timer.repeat" : "timer.set", [entry.id, delayMs]);
     entries.set(entry.id, entry);
     return entry;
@@ -27,8 +33,8 @@ export function createTimer(bridge: Bridge): Timer {
     set: (callback, delayMs) => arm(callback, delayMs, false),
     repeat: (callback, intervalMs) => arm(callback, intervalMs, true),
     clear: handle => {
-      const { id } = (handle ?? {}) as Partial<Entry>;
-      if (id !== undefined && entries.delete(id)) bridge.request("timer.clear", [id]);
+      const entry = handle as Entry | undefined;
+      if (entry && forget(entry)) bridge.request("timer.clear", [entry.id]);
     },
   };
 }

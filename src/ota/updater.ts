@@ -517,24 +517,22 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
     const cause = this.#record.install?.cause ?? "";
     this.#wiring.emit({ type: "firmwareReverted", version: this.#options.version, cause });
     this.#wiring.flushWindows();
-    this.attempt(() => this.leave(cause));
-  }
-
-  /** @throws AgentError where there is no way back: the only image that runs is kept, so that another one can be taken. */
-  private leave(cause: string): void {
     try {
       this.update.revert();
     } catch (error) {
+      // Some machines restart by a throw.
       if (!(error instanceof AgentError)) throw error;
-      if (error.code !== "ota/image") {
-        // The next start gives up what is not confirmed, or tries it once more where there is nothing else.
-        this.fault("storage/write", "ota: the image cannot be taken back", error);
-        return this.host.system.restart();
-      }
-      this.update.confirm();
-      const message = `${cause}, and no way back: ${error.message}`;
-      throw new AgentError(error.code, message, { cause: error });
+      if (error.code === "ota/image") return this.attempt(() => this.stay(cause, error));
+      // The next start gives up what is not confirmed.
+      this.fault("storage/write", "ota: the image cannot be taken back", error);
+      this.host.system.restart();
     }
+  }
+
+  /** There is no way back: the only image that runs is kept, so that another one can be taken. @throws AgentError */
+  private stay(why: string, { code, message }: AgentError): never {
+    this.update.confirm();
+    throw new AgentError(code, `${why}, and no way back: ${message}`);
   }
 
   private succeed(): void {

@@ -14,6 +14,7 @@ export interface Outcome {
 export interface Journal {
   readonly jobId: string;
   readonly executionNumber: number;
+  readonly queuedAt?: number | undefined;
   /** Whose handler to tell when the execution is over and its document cannot be had any more. */
   readonly operation?: string | undefined;
   /** Starts of the handler, this one included, since it has last progressed. */
@@ -32,6 +33,7 @@ export interface Journal {
 const shape = deepFreeze({
   job: "string",
   number: "integer",
+  queued: "number",
   operation: "string",
   attempts: "integer",
   restarts: "integer",
@@ -51,6 +53,7 @@ export function encodeJournal(journal: Journal | undefined): Uint8Array {
     writeJson({
       job: journal.jobId,
       number: journal.executionNumber,
+      queued: journal.queuedAt,
       operation: journal.operation,
       attempts: journal.attempts,
       restarts: journal.restarts,
@@ -74,6 +77,7 @@ export function decodeJournal(bytes: Uint8Array): Journal | undefined {
   return lean({
     jobId: job,
     executionNumber: number,
+    queuedAt: stored.queued,
     operation: stored.operation,
     attempts,
     restarts: stored.restarts,

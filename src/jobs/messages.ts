@@ -8,6 +8,8 @@ import { deepFreeze } from "../util/machine.js";
 export interface Execution {
   readonly jobId: string;
   readonly executionNumber: number;
+  /** As the service tells it: tells a job from one of its name that was deleted before. */
+  readonly queuedAt?: number | undefined;
   /** `QUEUED`, `IN_PROGRESS` or one that is terminal. */
   readonly status: string;
   readonly version: number;
@@ -54,6 +56,7 @@ const executionShape = deepFreeze({
   statusDetails: "strings",
   versionNumber: "integer",
   executionNumber: "integer",
+  queuedAt: "scalar",
   approximateSecondsBeforeTimedOut: "integer",
 } as const);
 
@@ -73,6 +76,7 @@ export function parseGot(payload: Uint8Array): {
     clientToken,
     execution: {
       ...idOf(execution.jobId, execution.executionNumber, where),
+      queuedAt: timeOf(execution.queuedAt),
       ...stateOf(execution, where),
       statusDetails: execution.statusDetails ?? new Map(),
       secondsLeft: execution.approximateSecondsBeforeTimedOut,
@@ -90,6 +94,10 @@ function idOf(jobId: string | undefined, executionNumber: number | undefined, wh
   return { jobId, executionNumber };
 }
 
+function timeOf(value: unknown): number | undefined {
+  return typeof value === "number" ? value : undefined;
+}
+
 function stateOf(
   state: { readonly status?: string | undefined; readonly versionNumber?: number | undefined },
   where: string,
@@ -101,16 +109,18 @@ function stateOf(
 }
 
 const hintShape = deepFreeze({
-  execution: { jobId: "string", executionNumber: "integer" },
+  execution: { jobId: "string", executionNumber: "integer", queuedAt: "scalar" },
 } as const);
 
 /** `notify-next`: which execution is the next. @throws AgentError "codec/json", "codec/utf8" */
 export function parseHint(payload: Uint8Array): {
   readonly jobId: string | undefined;
   readonly executionNumber: number | undefined;
+  readonly queuedAt: number | undefined;
 } {
   const { execution } = readJson(payload, hintShape, "jobs notify-next") ?? {};
-  return { jobId: execution?.jobId, executionNumber: execution?.executionNumber };
+  const { jobId, executionNumber, queuedAt } = execution ?? {};
+  return { jobId, executionNumber, queuedAt: timeOf(queuedAt) };
 }
 
 const stateShape = deepFreeze({

@@ -110,12 +110,12 @@ function isOpen({ journal, isRepeating }: JobsRecord): boolean {
   return journal !== undefined && (!journal.isTold || isRepeating === true);
 }
 
-function isOf(
-  journal: Journal | undefined,
-  execution: Partial<Pick<Execution, "jobId" | "executionNumber">> | { jobId: string | undefined },
-): boolean {
-  const { jobId, executionNumber } = execution as Partial<Execution>;
-  return journal?.jobId === jobId && journal?.executionNumber === executionNumber;
+type Name = { readonly [M in "jobId" | "executionNumber" | "queuedAt"]?: Execution[M] | undefined };
+
+function isOf(journal: Journal | undefined, { jobId, executionNumber, queuedAt }: Name): boolean {
+  if (journal?.jobId !== jobId || journal?.executionNumber !== executionNumber) return false;
+  const since = journal?.queuedAt;
+  return since === undefined || queuedAt === undefined || since === queuedAt;
 }
 
 export function isTerminal(status: string): boolean {
@@ -252,12 +252,12 @@ const nothing = Object.freeze({
 });
 
 function onJudged(record: JobsRecord, verdict: Verdict): Result {
-  const { jobId, executionNumber, version, status } = verdict.execution;
+  const { jobId, executionNumber, queuedAt, version, status } = verdict.execution;
   if (verdict.type === "defer") {
     const { record: after, effects } = ask(record);
     return { record: after, effects: [{ type: "defer", seconds: verdict.seconds }, ...effects] };
   }
-  const journal = { jobId, executionNumber, attempts: 1 };
+  const journal = lean({ jobId, executionNumber, queuedAt, attempts: 1 });
   const taken = { ...record, ...nothing, version, failures: 0, journal };
   if (verdict.type === "start")
     return ask(withJournal({ ...taken, isFresh: true }, { operation: verdict.operation }));
@@ -313,11 +313,11 @@ function fail(record: JobsRecord, reason: string): Result {
 
 /** A report that is on its way is answered first. */
 function finish(record: JobsRecord, outcome: Outcome): Result {
-  const { jobId, executionNumber, attempts } = record.journal!;
+  const { jobId, executionNumber, queuedAt, attempts } = record.journal!;
   const next = {
     ...record,
     state: "ended" as const,
-    journal: { jobId, executionNumber, attempts, outcome },
+    journal: lean({ jobId, executionNumber, queuedAt, attempts, outcome }),
     details: undefined,
     isRenewing: false,
     wantsDocument: false,

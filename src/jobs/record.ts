@@ -74,6 +74,7 @@ export type JobEvent =
       readonly type: "hint";
       readonly jobId: string | undefined;
       readonly executionNumber: number | undefined;
+      readonly queuedAt?: number | undefined;
     }
   | { readonly type: "next"; readonly execution: Execution | undefined }
   | { readonly type: "own"; readonly execution: Execution }

@@ -110,3 +110,25 @@ test("a step that cannot prepare its restart fails alone", async t => {
   t.is(service.status("a"), "FAILED");
   t.is(service.reason("a"), "work: valve is open");
 });
+
+test("a job of the name of one that was deleted is another one: its own outcome is told, and what runs is left", async t => {
+  const runs: string[] = [];
+  const cancelled: unknown[] = [];
+  const { world, service } = device({
+    run: job => {
+      const { n } = job.read({ n: "integer" });
+      runs.push(`${n} ${job.attempt}`);
+      if (n === 2) job.keep(Uint8Array.of(2));
+      else job.succeed({ n: `${n}`, kept: `${job.kept?.length}` });
+    },
+    cancel: job => cancelled.push(job.kept?.[0]),
+  });
+  for (const n of [1, 2, 3]) {
+    service.executions.length = 0;
+    service.create("a", { operation: "work", n });
+    await world.run(30_000);
+  }
+  t.deepEqual(runs, ["1 1", "2 1", "3 1"]);
+  t.deepEqual(cancelled, [2]);
+  t.deepEqual(service.of("a").statusDetails, { n: "3", kept: "undefined" });
+});

@@ -23,7 +23,9 @@ export interface Execution {
   status: Status;
   statusDetails: { readonly [name: string]: string } | undefined;
   version: number;
+  /** The order in which they were queued, and when. */
   readonly queuedAt: number;
+  readonly queuedSeconds: number;
   startedAt: number | undefined;
   /** Ticks at which the timers are over; the in-progress timer's cannot be moved. */
   stepDueAt: number | undefined;
@@ -115,6 +117,7 @@ export class JobsService {
       statusDetails: undefined,
       version: 1,
       queuedAt: this.#created++,
+      queuedSeconds: this.#seconds,
       startedAt: undefined,
       stepDueAt: undefined,
       dueAt: undefined,
@@ -365,7 +368,7 @@ export class JobsService {
       thingName: "node-1",
       status: execution.status,
       ...(execution.statusDetails ? { statusDetails: execution.statusDetails } : {}),
-      queuedAt: this.#seconds,
+      queuedAt: execution.queuedSeconds,
       ...(execution.startedAt === undefined ? {} : { startedAt: this.#seconds }),
       lastUpdatedAt: this.#seconds,
       versionNumber: execution.version,

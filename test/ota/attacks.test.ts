@@ -1,12 +1,14 @@
 // Updates under attack: by operators, clouds and images that mean ill, or do not know better.
 import test, { type ExecutionContext } from "ava";
 import { devicePolicy, devicePolicyName } from "../../simulator/cloud/defaults.js";
+import type { JsonObject } from "../../simulator/cloud/json.js";
 import type { UpdatableConfig } from "../../simulator/fleet/updatable.js";
 import {
   makeSigner,
   UpdateWorld,
   type UpdateWorldOptions,
 } from "../../simulator/fleet/update-world.js";
+import { manifestDocument } from "../../simulator/signing/job-document.js";
 import { Floor } from "../../src/ota/floor.js";
 
 async function open(t: ExecutionContext, options: UpdateWorldOptions = {}): Promise<UpdateWorld> {
@@ -128,4 +130,18 @@ test("the floor of the firmware a device was made with stays when that is replac
   await world.createManifestUpdate("a", good("2.1.0"), {}, [mine]);
   t.is(await world.ended("a"), "SUCCEEDED accepted v2.1.0");
   t.is(new Floor(world.host!.keyValue).above(undefined), "1.9.0");
+});
+
+test("a job of the name of one before it is another one", async t => {
+  const world = await open(t);
+  await world.createManifestUpdate("a", good("1.1.0"));
+  t.is(await world.ended("a"), "SUCCEEDED accepted v1.1.0");
+  world.cloud.jobs.delete("a", { force: true });
+  await world.until(() => world.execution("a") === undefined, 60_000);
+  const image = world.image(good("1.2.0"));
+  const sources = await world.sources("b", image);
+  const manifest = world.manifest(image, { version: "1.2.0" });
+  world.createJob("a", manifestDocument(manifest, sources) as unknown as JsonObject);
+  t.is(await world.ended("a"), "SUCCEEDED accepted v1.2.0");
+  t.is(world.running.version, "1.2.0");
 });

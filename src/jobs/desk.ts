@@ -52,6 +52,8 @@ export class Desk implements JobOwner {
   /** Who waits for which report. */
   #onReported: readonly { readonly details: Details; readonly callback: () => void }[] = [];
   #restart: TimerHandle | undefined;
+  /** To be called when it is saved that the machine restarts. */
+  #prepare: (() => void) | undefined;
 
   constructor(wiring: JobsWiring, machine: Machine) {
     this.#wiring = wiring;
@@ -149,7 +151,7 @@ export class Desk implements JobOwner {
     else this.#job = new Held(this, "", execution);
     this.#documentFault = fault;
     if (!isAsked) return;
-    if (isMissing) this.finish(this.#job, "FAILED", fault ?? noDocument);
+    if (isMissing) this.end(fault ?? noDocument);
     else this.tell((handler, job) => handler.onDocument?.(job));
   }
 
@@ -188,11 +190,22 @@ export class Desk implements JobOwner {
     this.release();
     job.last = journal;
     this.emit({ state: "ended", jobId, status: "CANCELED", reason: "" });
+    if (hasRun) this.stop(handler, job);
+  }
+
+  private stop(handler: JobHandler | undefined, job: Job): void {
     try {
-      if (hasRun) handler?.cancel?.(job);
+      handler?.cancel?.(job);
     } catch (cause) {
       this.fault(new AgentError("agent/fault", "job: cancel threw", { cause }));
     }
+  }
+
+  /** It has failed for reasons that are not its handler's. */
+  private end(reason: string): void {
+    const [job, handler] = [this.#job!, this.#handler];
+    this.finish(job, "FAILED", reason);
+    this.stop(handler, job);
   }
 
   ended({ status, details }: Outcome): void {
@@ -206,6 +219,7 @@ export class Desk implements JobOwner {
     this.#wiring.host.timer.clear(this.#restart);
     this.#job = undefined;
     this.#handler = undefined;
+    this.#prepare = undefined;
     this.#onReported = [];
   }
 
@@ -224,7 +238,12 @@ export class Desk implements JobOwner {
 
   journalOf(job: Job): Journal | undefined {
     const { state, journal } = this.#machine.record;
-    return job === this.#job && state === "running" ? journal : undefined;
+    const isInHand = state === "running" || state === "restarting";
+    return job === this.#job && isInHand ? journal : undefined;
+  }
+
+  private isRunning(job: Job): boolean {
+    return job === this.#job && this.#machine.record.state === "running";
   }
 
   keep(job: Job, state: Uint8Array): void {
@@ -239,13 +258,13 @@ export class Desk implements JobOwner {
   }
 
   progressed(job: Job): void {
-    const journal = this.journalOf(job);
-    if (!journal || (journal.attempts === 1 && !journal.restarts)) return;
+    const { attempts, restarts } = this.#machine.record.journal ?? {};
+    if (!this.isRunning(job) || (attempts === 1 && !restarts)) return;
     this.#machine.progressed();
   }
 
   report(job: Job, details: StatusDetails, onReported: (() => void) | undefined): void {
-    if (!this.journalOf(job)) return;
+    if (!this.isRunning(job)) return;
     const bounded = boundedDetails(details);
     // Beside it that of the report which is on its way: the others are never made.
     const rest = this.#onReported.filter(one => one.details === this.#machine.record.telling);
@@ -261,21 +280,36 @@ export class Desk implements JobOwner {
 
   restart(job: Job, prepare: (() => void) | undefined): void {
     const { timer } = this.#wiring.host;
-    if (!this.journalOf(job)) return;
+    if (!this.isRunning(job)) return;
     timer.clear(this.#restart);
     const seconds = this.closedFor(job, "restart");
-    if (seconds === undefined) return this.#wiring.enter(() => this.leave(job, prepare));
+    if (seconds === undefined) return this.#wiring.enter(() => this.depart(job, prepare));
     this.emit({ state: "deferred", jobId: job.id, about: "restart", seconds });
     this.#restart = timer.set(() => this.restart(job, prepare), seconds * 1000);
   }
 
-  private leave(job: Job, prepare: (() => void) | undefined): void {
-    try {
+  /** Saved before it is prepared: what is prepared cannot be taken back. */
+  private depart(job: Job, prepare: (() => void) | undefined): void {
+    const handler = this.#handler;
+    let isReached = false;
+    this.#prepare = () => {
+      isReached = true;
       prepare?.();
+    };
+    this.#machine.event({ type: "restart" });
+    // Too often, or flash does not take it.
+    if (!isReached) this.stop(handler, job);
+  }
+
+  /** It is saved. */
+  leave(): void {
+    const job = this.#job!;
+    try {
+      this.#prepare?.();
     } catch (cause) {
       return this.finish(job, "FAILED", reasonOf(cause));
     }
-    if (this.journalOf(job)) this.#machine.event({ type: "restart" });
+    if (this.journalOf(job)) this.#wiring.restart();
   }
 
   /** All handlers hear what comes next, whatever runs. */
@@ -290,7 +324,7 @@ export class Desk implements JobOwner {
   }
 
   refresh(job: Job): void {
-    if (this.journalOf(job)) this.#wiring.enter(() => this.#machine.event({ type: "refresh" }));
+    if (this.isRunning(job)) this.#wiring.enter(() => this.#machine.event({ type: "refresh" }));
   }
 
   private emit(status: JobStatus): void {

@@ -352,7 +352,7 @@ export class Jobs implements JobQueue, Machine {
       case "fault":
         return this.fault(effect.error);
       case "restart":
-        return this.#wiring.restart();
+        return desk.leave();
     }
   }
 

@@ -4,7 +4,7 @@ import { deepFreeze, type Table } from "../util/machine.js";
 /**
  * `idle`: none is in hand. `judging`: handler and gates are asked. `deferred`: a gate is closed. `starting`: saved, and not told
  * to the service or not handed to the handler yet. `running`: the handler has it. `ended`: the outcome is saved and to be told.
- * `restarting`: nothing happens any more.
+ * `restarting`: saved; the handler prepares, and nothing happens any more.
  */
 export type JobState =
   | "idle"
@@ -140,6 +140,7 @@ export const jobTable: Table<JobState, JobEventName> = deepFreeze({
     hint: "restarting",
     due: "restarting",
     paced: "restarting",
+    kept: "restarting",
     finished: "ended",
   },
 });

@@ -312,8 +312,9 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
     try {
       work();
     } catch (cause) {
-      if (!(cause instanceof AgentError)) throw cause;
-      this.event({ type: "failed", error: cause });
+      const message = cause instanceof Error ? cause.message : "fault";
+      const error = new AgentError("agent/fault", `ota: ${message}`, { cause });
+      this.event({ type: "failed", error: cause instanceof AgentError ? cause : error });
     }
   }
 

@@ -132,3 +132,22 @@ test("a job of the name of one that was deleted is another one: its own outcome 
   t.deepEqual(cancelled, [2]);
   t.deepEqual(service.of("a").statusDetails, { n: "3", kept: "undefined" });
 });
+
+test("a handler whose job ends for reasons that are not its own is told to stop", async t => {
+  const cancelled: string[] = [];
+  const prepared: number[] = [];
+  const { machine, world, service } = device({
+    run: job => {
+      if (job.id === "b") job.succeed();
+      else job.restart(() => void prepared.push(machine.boots));
+    },
+    cancel: job => void cancelled.push(job.id),
+  });
+  service.create("a", work);
+  service.create("b", work);
+  await world.run(120_000);
+  t.is(service.reason("a"), "restarted 5 times, and came to no end");
+  t.deepEqual(prepared, [1, 2, 3, 4, 5]);
+  t.deepEqual(cancelled, ["a"]);
+  t.is(service.status("b"), "SUCCEEDED");
+});

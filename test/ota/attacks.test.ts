@@ -145,3 +145,30 @@ test("a job of the name of one before it is another one", async t => {
   t.is(await world.ended("a"), "SUCCEEDED accepted v1.2.0");
   t.is(world.running.version, "1.2.0");
 });
+
+test("flash that does not take it that the machine restarts: nothing is switched, and the next update is taken", async t => {
+  const world = await open(t);
+  let isWorn = false;
+  const whole = world.flash.provider.bind(world.flash);
+  world.flash.provider = power => ({
+    open: options => {
+      const store = whole(power).open(options);
+      const write: typeof store.write = (key, value) => {
+        if (isWorn && key.startsWith("job")) throw new Error("worn");
+        store.write(key, value);
+      };
+      return { ...store, write };
+    },
+  });
+  world.restart("restart");
+  await world.until(() => world.isOnline, 60_000);
+  world.agent!.jobs.gate((job, about) => {
+    isWorn = about === "restart" && job.id === "a";
+    return undefined;
+  });
+  await world.createManifestUpdate("a", good("1.1.0"));
+  t.is(await world.ended("a"), "FAILED nothing can be saved: storage refuses");
+  t.is(world.boots.length, 2);
+  await world.createManifestUpdate("b", good("1.1.0"));
+  t.is(await world.ended("b"), "SUCCEEDED accepted v1.1.0");
+});

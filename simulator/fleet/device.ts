@@ -102,7 +102,8 @@ class Device implements VirtualDevice {
     this.#isStopping = true;
     clearTimeout(this.#pause);
     await this.#starting;
-    if (this.#power?.isOn) await this.#program?.stop();
+    // It may ask for a restart in the meantime, and says nothing more then.
+    if (this.#power?.isOn) await Promise.race([this.#program?.stop(), this.#power.isOff]);
     this.#power?.off();
     await this.#program?.off();
   }

@@ -10,6 +10,8 @@ import type {
 export interface PoweredHost {
   readonly host: Host;
   readonly isOn: boolean;
+  /** Settles when it is switched off. */
+  readonly isOff: Promise<void>;
   /** Nothing of the program that runs is heard of again. May be called twice. */
   off(): void;
 }
@@ -41,7 +43,12 @@ class Opened {
 
 export function poweredHost(host: Host): PoweredHost {
   const opened = new Opened();
+  let onOff = () => {};
+  const isOff = new Promise<void>(resolve => {
+    onOff = resolve;
+  });
   return {
+    isOff,
     host: {
       ...host,
       timer: timerOf(host.timer, opened),
@@ -55,7 +62,10 @@ export function poweredHost(host: Host): PoweredHost {
     get isOn() {
       return opened.isOn;
     },
-    off: () => opened.off(),
+    off: () => {
+      opened.off();
+      onOff();
+    },
   };
 }
 

@@ -20,6 +20,8 @@ export interface DeviceOptions {
   readonly directory: string;
   /** Its version is that of the program where no slot holds an image. A trial takes 60 seconds and 5 of them in good health by default. */
   readonly config: SensorConfig;
+  /** Between a restart and the first line of the program; default 300. */
+  readonly bootMs?: number;
   onStatus(status: AgentStatus): void;
   onBoot?(event: BootEvent): void;
   /** The device's program has ended by itself, and it was not on trial. */
@@ -58,8 +60,6 @@ export interface ProgramOptions {
   onCrash(error: Error): void;
 }
 
-/** Between a restart and the first line of the program. */
-const bootMs = 300;
 /** The agent's own are for devices that nobody waits for. */
 const trial = { trialSeconds: 60, settleSeconds: 5 } as const;
 
@@ -171,7 +171,7 @@ class Device implements VirtualDevice {
     if (this.#isStopping) return;
     this.#pause = setTimeout(() => {
       this.#starting = this.#again(resetReason).catch(this.#options.onCrash);
-    }, bootMs);
+    }, this.#options.bootMs ?? 300);
   }
 
   async #again(resetReason: System["resetReason"]): Promise<void> {

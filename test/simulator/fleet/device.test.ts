@@ -117,7 +117,7 @@ test("a download that the power has ended goes on with what is missing", async t
 });
 
 test("it can be stopped while it restarts", async t => {
-  const rig = await updateRig(t);
+  const rig = await updateRig(t, { bootMs: 60_000 });
   await rig.start();
   await rig.online();
   await offer(rig, "good", "1.1.0");

@@ -32,7 +32,9 @@ export const profile = "skerry";
 
 export async function updateRig(
   t: ExecutionContext,
-  options: Partial<Pick<DeviceOptions, "engine">> & { readonly allow?: readonly string[] } = {},
+  options: Partial<Pick<DeviceOptions, "engine" | "bootMs">> & {
+    readonly allow?: readonly string[];
+  } = {},
 ) {
   t.timeout(110_000, "the cloud or the device is silent");
   const directory = await mkdtemp(join(tmpdir(), "skerry-update-"));
@@ -59,13 +61,13 @@ export async function updateRig(
   let device: VirtualDevice | undefined;
   const start = async (): Promise<void> => {
     device = await startDevice({
-      engine: options.engine ?? "node",
+      ...{ engine: "node", ...options },
       directory,
       config: {
         ...{ endpoint: "localhost", port: cloud.port!, trustAnchors: [trustAnchor] },
         ...{ claim, template: "sensor-node", serialNumber },
         signers: [{ name: profile, publicKey: signer.key.publicKey }],
-        trial: { trialSeconds: 60, settleSeconds: 1 },
+        trial: { trialSeconds: 600, settleSeconds: 1 },
       },
       onStatus: status => see({ from: "device", status }),
       onBoot: boot => see({ from: "machine", boot }),

@@ -17,6 +17,8 @@ import { Steps } from "./steps.js";
 /** A handler of the agent's own. */
 export interface AgentHandler extends JobHandler {
   onStatus?(job: Job, status: AgentStatus): void;
+  /** The broker has acknowledged a request of jobs: told to every handler there is, whatever runs. */
+  onAcknowledged?(): void;
 }
 
 /** What jobs ask of the agent beyond what every part asks. */
@@ -42,7 +44,7 @@ const finalKinds: readonly string[] = Object.freeze(["protocol", "config", "refu
 export class Desk implements JobOwner {
   readonly #wiring: JobsWiring;
   readonly #machine: Machine;
-  readonly #handlers = new Map<string, JobHandler>();
+  readonly #handlers = new Map<string, AgentHandler>();
   #gates: readonly JobGate[] = [];
   /** The execution in hand, and who runs it. */
   #job: Held | undefined;
@@ -321,6 +323,10 @@ export class Desk implements JobOwner {
         this.fault(new AgentError("agent/fault", "job: onNext threw", { cause }));
       }
     }
+  }
+
+  acknowledged(): void {
+    for (const handler of this.#handlers.values()) handler.onAcknowledged?.();
   }
 
   refresh(job: Job): void {

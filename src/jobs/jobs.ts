@@ -401,14 +401,16 @@ export class Jobs implements JobQueue, Machine {
     // The product may have stopped the agent when it was told something.
     if (this.#record.request === undefined) return;
     const topic = jobsPrefix(this.#wiring.thingName!) + suffix;
-    this.#requests.send(this.#wiring.session, topic, payload, () => {
+    const onTimeout = () => {
       this.#token = undefined;
       if (this.#record.state === "restarting") return;
       // One answer is lost on any slow link: the third silence in a row is told.
       const isTold = this.#record.failures >= untoldSilences;
       const error = isTold && new AgentError("job/timeout", `jobs ${suffix}: no answer`);
       this.event({ type: "busy", error: error || undefined });
-    });
+    };
+    const onAcknowledged = () => this.#desk.acknowledged();
+    this.#requests.send(this.#wiring.session, topic, payload, onTimeout, onAcknowledged);
   }
 
   private wait(delayMs: number): void {

@@ -14,15 +14,25 @@ export class Requests {
     this.#door = door;
   }
 
-  /** Publishes at QoS 1; `onTimeout` is called unless `answered` or another `send` comes first. */
-  send(session: Session, topic: string, payload: Uint8Array, onTimeout: () => void): void {
+  /**
+   * Publishes at QoS 1; `onTimeout` is called unless `answered` or another `send` comes first.
+   *
+   * @param onAcknowledged PUBACK has arrived, before the answer or after it
+   */
+  send(
+    session: Session,
+    topic: string,
+    payload: Uint8Array,
+    onTimeout: () => void,
+    onAcknowledged?: () => void,
+  ): void {
     this.answered();
     const onDue = () => {
       this.#deadline = undefined;
       this.#door.enter(onTimeout);
     };
     this.#deadline = this.#timer.set(onDue, limits.replyMs);
-    session.publish({ topic, payload, QoS: 1 });
+    session.publish({ topic, payload, QoS: 1, ...(onAcknowledged && { onAcknowledged }) });
   }
 
   get isWaiting(): boolean {

@@ -6,7 +6,7 @@ import type { Health } from "./health.js";
 
 export interface TrialOwner extends Door {
   readonly host: Host;
-  /** Why the link is not what an update needs, or undefined when the cloud has answered over it. */
+  /** Why the link is not what an update needs, or undefined when the cloud has answered over it, and the broker acknowledged. */
   readonly linkTrouble: string | undefined;
   onWell(): void;
   onUnwell(): void;

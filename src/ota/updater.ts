@@ -2,7 +2,8 @@
 // confirms or goes back. A job handler for the operation "firmware".
 import { AgentError } from "../errors.js";
 import type { Host, ImageDescription, Update } from "../host.js";
-import type { Job, JobHandler } from "../jobs/job.js";
+import type { AgentHandler } from "../jobs/desk.js";
+import type { Job } from "../jobs/job.js";
 import type { Session } from "../mqtt/session.js";
 import { anchorsOf } from "../trust/credentials.js";
 import { isEqual, toHex } from "../util/bytes.js";
@@ -59,7 +60,7 @@ interface UpdaterWiring extends Wiring {
 /** Progress is told with the first block and every so many. */
 const blocksPerReport = 64;
 
-export class Updater implements JobHandler, DownloadOwner, TrialOwner {
+export class Updater implements AgentHandler, DownloadOwner, TrialOwner {
   readonly #wiring: UpdaterWiring;
   readonly #options: CheckedFirmware;
   readonly #health: Health;
@@ -71,6 +72,8 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
   #trial: Trial | undefined;
   /** The jobs service has answered over the link there is. */
   #isAnswered = false;
+  /** The broker has acknowledged what was published over it. */
+  #isAcknowledged = false;
 
   constructor(wiring: UpdaterWiring, options: CheckedFirmware, health: Health) {
     this.#wiring = wiring;
@@ -160,6 +163,11 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
   /** The link is gone, whether a job runs or not. */
   lost(): void {
     this.#isAnswered = false;
+    this.#isAcknowledged = false;
+  }
+
+  onAcknowledged(): void {
+    this.#isAcknowledged = true;
   }
 
   onNext(): void {
@@ -464,7 +472,8 @@ export class Updater implements JobHandler, DownloadOwner, TrialOwner {
   }
 
   get linkTrouble(): string | undefined {
-    return this.#isAnswered ? undefined : "not connected";
+    if (!this.#isAnswered) return "not connected";
+    return this.#isAcknowledged ? undefined : "no PUBACK";
   }
 
   onWell(): void {

@@ -15,6 +15,7 @@ import {
   openWorld,
   recovers,
   refuses,
+  succeeds,
   untouched,
   watchTraffic,
 } from "./updates.js";
@@ -248,3 +249,22 @@ const unsuitable: readonly Case[] = [
   afr("not firmware", { fileType: 202 }, "REJECTED file type 202 is no firmware"),
 ];
 for (const one of unsuitable) refusedAtOnce(one);
+
+// -- and those that are right --
+
+test("with the keys that are known: RSA alone, and both where two are needed, whoever else has signed", async t => {
+  const world = await openWorld(t, { coSigners: [rsa] });
+  const plain = await createAfrJob(world, "1", image(world), {
+    ...{ protocols: ["HTTP"], signer: rsa },
+    file: { certfile: "rsa" },
+  });
+  await succeeds(t, world, plain, "1.1.0");
+  const signers = [stranger, rsa];
+  const own = await world.createManifestUpdate("2", firmware("1.2.0"), {}, signers);
+  await succeeds(t, world, own, "1.2.0");
+
+  const careful = await openWorld(t, { coSigners: [rsa], config: { threshold: 2 } });
+  const both = [stranger, rsa, careful.signer];
+  const jobId = await careful.createManifestUpdate("1", firmware(), {}, both);
+  await succeeds(t, careful, jobId, "1.1.0");
+});

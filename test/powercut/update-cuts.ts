@@ -104,7 +104,8 @@ function violationsOf(
   say(prepare === undefined && trials.length > 1, `${trials.length} trials`);
   say(trials.length > 1 + cuts, `${trials.length} trials`);
   say(starts.length > 3 + 2 * cuts, `${starts.length} starts`);
-  say(isNew && !site.floor.includes(floor ?? ""), `the floor is "${site.floor}"`);
+  const isFloorRight = isNew ? site.floor.includes(floor ?? "") : site.floor === "";
+  say(!isFloorRight, `the floor is "${site.floor}"`);
   return found;
 }
 

@@ -1,8 +1,9 @@
 // `npm run bench -- <name>`: measurements that are not part of a test run.
+import { bytecode } from "./bytecode.js";
 import { ota } from "./ota.js";
 import { outbox } from "./outbox.js";
 
-const benches: Readonly<Record<string, () => Promise<void>>> = { ota, outbox };
+const benches: Readonly<Record<string, () => Promise<void>>> = { bytecode, ota, outbox };
 
 const name = process.argv[2] ?? "";
 const run = benches[name];

@@ -12,7 +12,7 @@ import { format, lineOfBoot, lineOfCloud, lineOfStatus } from "./narrator.js";
 import { keepRestEndpoint, restListen, shadowCommand } from "./rest-endpoint.js";
 import { signCommand } from "./signing/command.js";
 import { localSignerName, openLocalSigner } from "./signing/local-signer.js";
-import { updateCommand } from "./update-command.js";
+import { updateCommand, updateCommands } from "./update-command.js";
 import { applyWords, faultWords } from "./world/fault-words.js";
 
 interface RunOptions {
@@ -181,6 +181,7 @@ async function run(options: RunOptions): Promise<void> {
   // From now on: what is open is closed in good order.
   const ended = interrupted();
   let hint = true;
+  let running: string | undefined;
   let objectsPort: number | undefined;
   const cloud = await Cloud.open({
     directory: join(state, "cloud"),
@@ -199,7 +200,8 @@ async function run(options: RunOptions): Promise<void> {
       if (!hint || event.type !== "clientConnected" || event.thingName === undefined) return;
       hint = false;
       console.log(`\nNow change the device:\n  ${shadowCommand(state, event.thingName)}\n`);
-      if (options.device) console.log(`Or give it new firmware:\n${updateWords(options)}\n`);
+      if (running !== undefined)
+        console.log(`Or give it new firmware:\n${updateCommands(options, running)}\n`);
     },
   });
   cloud.codeSigning.putProfile(localSignerName, signer.profile);
@@ -228,7 +230,10 @@ async function run(options: RunOptions): Promise<void> {
           directory: join(state, "device"),
           config,
           onStatus: status => say("device", lineOfStatus(status)),
-          onBoot: event => say("device", lineOfBoot(event)),
+          onBoot: event => {
+            if (event.type === "started") running = event.version;
+            say("device", lineOfBoot(event));
+          },
           onCrash: fail,
         })
       : undefined;
@@ -238,15 +243,6 @@ async function run(options: RunOptions): Promise<void> {
     await cloud.close();
   }
   console.log("Stopped. The next start goes on from here.");
-}
-
-/** Signed by the cloud, with the key of the state folder. */
-function updateWords({ state, serial }: RunOptions): string {
-  const where = state === ".skerry" ? "" : ` --state ${state}`;
-  const which = serial === "SN-0001" ? "" : ` --serial ${serial}`;
-  const run = "  npm run --silent skerry --";
-  const image = join(state, "good.bin");
-  return `${run} image --version 1.1.0 ${image}\n${run} update${where}${which} ${image}`;
 }
 
 /** Only a port that was asked for has to be free. */

@@ -1,7 +1,7 @@
 // The command `update`: puts an image into the local cloud, has a device take it, and says what becomes of it.
 
 import { existsSync, readFileSync } from "node:fs";
-import { basename, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Command } from "commander";
 import { arnPrefix } from "./cloud/policy.js";
@@ -42,6 +42,20 @@ Examples:
   skerry image --version 1.1.0 good.bin && skerry update good.bin
   skerry sign --key .skerry/signing-key.pem --product sensor-node --hardware devkit --version 1.2.0 next.bin
   skerry update next.bin --manifest next.bin.manifest.json`;
+
+/** What a person types to update the device. @param running the version it has */
+export function updateCommands(
+  { state, serial }: Pick<Flags, "state" | "serial">,
+  running: string,
+): string {
+  const [major = 1, minor = 0] = running.split(".").map(Number);
+  const version = `${major}.${minor + 1}.0`;
+  const where = state === ".skerry" ? "" : ` --state ${state}`;
+  const which = serial === "SN-0001" ? "" : ` --serial ${serial}`;
+  const run = "  npm run --silent skerry --";
+  const image = join(state, "good.bin");
+  return `${run} image --version ${version} ${image}\n${run} update${where}${which} ${image}`;
+}
 
 export function updateCommand(): Command {
   return new Command("update")

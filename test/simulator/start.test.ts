@@ -114,6 +114,10 @@ test("the commands that are printed replace the running device's firmware, and t
   t.regex(other.out, /FAILED {2}reason: .*1\.1\.0.*1\.2\.0/, "the image says 1.1.0");
   t.is(other.code, 1);
   await cloud.stop();
+  const again = start(t, "--state", state, ...anyPort);
+  const [, next = ""] = await again.until(commands);
+  t.is(next, image.replace("1.1.0", "1.2.0"), "newer than what runs");
+  await again.stop();
 });
 
 test("firmware for this cloud knows who signs updates: a key that is made once, for its owner to read", async t => {

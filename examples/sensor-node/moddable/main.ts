@@ -36,8 +36,9 @@ function start(): ReturnType<typeof sensorNode> | undefined {
     {
       ...product,
       serialNumber: product.serialNumber ?? host.system.id,
-      // Seconds, from the command line of the build.
+      // From the command line of the build; the time in seconds.
       ...(config.builtAt === undefined ? {} : { builtAt: Number(config.builtAt) * 1000 }),
+      ...(config.firmwareVersion === undefined ? {} : { firmwareVersion: config.firmwareVersion }),
     },
     status => trace(`sensor node: ${describe(status)}\n`),
   );

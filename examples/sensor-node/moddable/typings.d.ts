@@ -7,6 +7,7 @@ declare module "mc/config" {
     readonly sensorNode?: import("../sensor-node.js").SensorNodeConfig;
     /** Seconds since 1970, as text. */
     readonly builtAt?: string;
+    readonly firmwareVersion?: string;
   };
   export default config;
 }

@@ -9,7 +9,7 @@ import { tableOfWear, wears } from "./update-wear.js";
 const sampling = { tears: 3, once: 3, pairs: 0.5 };
 
 for (const flow of updateFlows) {
-  test(`${flow.name}: whole and told in the end, wherever the power goes`, async t => {
+  test.serial(`${flow.name}: whole and told in the end, wherever the power goes`, async t => {
     const whole = await runUpdate(flow);
     t.deepEqual(whole.violations, []);
     t.is(whole.status, flow.status ?? (flow.ends === "new" ? "SUCCEEDED" : "FAILED"));
@@ -22,7 +22,7 @@ for (const flow of updateFlows) {
   });
 }
 
-test("what an update writes to flash is bounded by its blocks", async t => {
+test.serial("what an update writes to flash is bounded by its blocks", async t => {
   const all = await wears();
   t.log(`\n${tableOfWear(all)}`);
   for (const { name, blocks, parts, status } of all) {

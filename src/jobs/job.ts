@@ -34,7 +34,7 @@ export interface Job {
    * Status IN_PROGRESS with details, which renews the step timer. One at a time is on its way, and none within two seconds of
    * another: of those that wait the newest is told, the others never are.
    *
-   * @param onReported the service has accepted these details; never called for those that are not told
+   * @param onReported the service has accepted these details, or will never take them; never called for those that are not told
    */
   report(details: StatusDetails, onReported?: () => void): void;
   /** Ends the job; whatever is called after one of these three does nothing. */

@@ -368,7 +368,11 @@ function onRefused(record: JobsRecord, error: AgentError): Result {
     ? { ...next, isTerse }
     : { ...next, details: record.details === record.telling ? undefined : record.details };
   const { record: after, effects } = ask(rest);
-  return { record: after, effects: [fault, ...effects] };
+  if (isTerse || !record.telling) return { record: after, effects: [fault, ...effects] };
+  return {
+    record: after,
+    effects: [fault, ...effects, { type: "reported", details: record.telling }],
+  };
 }
 
 /** A document may be longer than a device can keep, or nest deeper: then all but the document is read. */

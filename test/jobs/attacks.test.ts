@@ -151,3 +151,14 @@ test("a handler whose job ends for reasons that are not its own is told to stop"
   t.deepEqual(cancelled, ["a"]);
   t.is(service.status("b"), "SUCCEEDED");
 });
+
+test("who waits for a report that the service will never take goes on", async t => {
+  const { world, service } = device(job => job.report({ at: "work" }, () => job.succeed()));
+  service.answer = ({ jobId, body }) =>
+    body.statusDetails
+      ? [service.rejected(`${jobId}/update`, "InvalidRequest", body.clientToken)]
+      : undefined;
+  service.create("a", work);
+  await world.run(30_000);
+  t.is(service.status("a"), "SUCCEEDED");
+});

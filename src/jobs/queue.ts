@@ -36,7 +36,12 @@ function decide(before: JobsRecord, event: JobEvent): Result {
       return same({ ...offline(record), details: record.details ?? record.telling });
     case "hint": {
       const isOurs = isOpen(before) && isOf(record.journal, event);
-      return isOurs ? same(record) : ask({ ...record, isLooking: true });
+      if (isOurs) return same(record);
+      return ask({
+        ...record,
+        isLooking: true,
+        isHinted: event.jobId === undefined ? undefined : true,
+      });
     }
     case "next":
       return onNext({ ...answered(record), isLooking: false }, event.execution);
@@ -183,9 +188,12 @@ function onNext(record: JobsRecord, execution: Execution | undefined): Result {
     if (execution && isOf(journal, execution)) return onOwn(record, execution);
     return ask({ ...record, isDoubted: true });
   }
-  const next = { ...record, bare: undefined };
-  if (!execution || isTerminal(execution.status))
-    return ask({ ...next, state: "idle", failures: 0, losses: undefined });
+  const next = { ...record, bare: undefined, isHinted: undefined };
+  if (!execution || isTerminal(execution.status)) {
+    const idle = { ...next, state: "idle" as const, failures: 0, losses: undefined };
+    // What was announced may not be everywhere in the service yet.
+    return record.isHinted ? later(idle) : ask(idle);
+  }
   if (journal?.outcome && isOf(journal, execution))
     return later({ ...next, state: "ended", isRepeating: true });
   return {

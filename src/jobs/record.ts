@@ -18,6 +18,8 @@ export interface JobsRecord {
   readonly request?: Request | undefined;
   /** The head of the queue is to be read. */
   readonly isLooking?: boolean | undefined;
+  /** The service has named an execution since the head was read last. */
+  readonly isHinted?: boolean | undefined;
   /** The execution in hand is not the head: it is to be read itself. */
   readonly isDoubted?: boolean | undefined;
   /** The handler has asked for the document. */

@@ -162,3 +162,21 @@ test("who waits for a report that the service will never take goes on", async t 
   await world.run(30_000);
   t.is(service.status("a"), "SUCCEEDED");
 });
+
+test("a queue that is empty although a job was announced is looked at once more", async t => {
+  const { world, service } = device(job => job.succeed());
+  await world.run(5000);
+  let stale = 1;
+  service.answer = ({ jobId, body: { clientToken } }) =>
+    jobId === "$next" && stale-- > 0
+      ? [{ suffix: "$next/get/accepted", body: { clientToken } }]
+      : undefined;
+  service.create("a", work);
+  await world.run(10_000);
+  t.is(service.status("a"), "SUCCEEDED");
+  const { length } = service.requests;
+  const execution = { jobId: "yesterday", executionNumber: 1 };
+  service.say({ suffix: "notify-next", body: { execution } });
+  await world.run(600_000);
+  t.is(service.requests.length, length + 2);
+});

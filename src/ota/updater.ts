@@ -143,9 +143,11 @@ export class Updater implements AgentHandler, DownloadOwner, TrialOwner {
     });
   }
 
-  cancel(): void {
+  cancel(job: Job): void {
     this.#job = undefined;
     if (this.isOnTrial) {
+      // An image that came by another way is none of this job's.
+      if (!this.isKey(job)) return;
       const trouble = this.#health.trouble();
       return this.giveUp(trouble ? `${endedFromOutside}: ${trouble}` : endedFromOutside);
     }
@@ -175,10 +177,13 @@ export class Updater implements AgentHandler, DownloadOwner, TrialOwner {
   }
 
   /** Whether this is the job whose image was tried last, or is on trial: another one may have its name. */
-  private isOwn({ id, executionNumber }: Job, offer: Offer): boolean {
+  private isOwn(job: Job, offer: Offer): boolean {
+    return this.isKey(job) && this.#record.install?.identity === this.nameOf(offer);
+  }
+
+  private isKey({ id, executionNumber }: Job): boolean {
     const { install } = this.#record;
-    const isKey = install?.jobId === id && install.executionNumber === executionNumber;
-    return isKey && install.identity === this.nameOf(offer);
+    return install?.jobId === id && install.executionNumber === executionNumber;
   }
 
   /** Of what is signed, and was not judged yet. */

@@ -172,3 +172,19 @@ test("flash that does not take it that the machine restarts: nothing is switched
   await world.createManifestUpdate("b", good("1.1.0"));
   t.is(await world.ended("b"), "SUCCEEDED accepted v1.1.0");
 });
+
+test("a job that is cancelled takes back no image that came by another way", async t => {
+  const world = await open(t);
+  world.agent!.jobs.gate((_, about) => (about === "restart" ? 600 : undefined));
+  await world.createManifestUpdate("a", good("1.1.0"));
+  await world.until(() => JSON.stringify(world.execution("a")).includes("ready"), 60_000);
+  world.slots.partitions.ota_1.bytes.set(world.image(good("1.2.0")));
+  world.host!.update!.complete();
+  world.restart("restart");
+  world.cloud.jobs.cancelExecution(world.thingName, "a", { force: true });
+  await world.until(() => false, 60_000);
+  t.is(await world.ended("a"), "CANCELED");
+  t.like(world.running, { version: "1.2.0", isOnTrial: true });
+  t.is(world.boots.length, 2);
+  t.false(world.host!.update!.isOnTrial);
+});

@@ -51,6 +51,8 @@ export class Desk implements JobOwner {
   #handler: AgentHandler | undefined;
   /** Why there is no document. */
   #documentFault: string | undefined;
+  /** The document was read again since it was judged. */
+  #isUnjudged = false;
   /** Who waits for which report. */
   #onReported: readonly { readonly details: Details; readonly callback: () => void }[] = [];
   #restart: TimerHandle | undefined;
@@ -149,6 +151,7 @@ export class Desk implements JobOwner {
     const isNeeded = state === "starting" || state === "running";
     const isMissing = execution.document === undefined;
     if (!isNeeded || (this.#handler && isMissing && !isAsked)) return;
+    this.#isUnjudged = this.#handler !== undefined;
     if (this.#job) this.#job.execution = execution;
     else this.#job = new Held(this, "", execution);
     this.#documentFault = fault;
@@ -160,13 +163,15 @@ export class Desk implements JobOwner {
   run(): void {
     const { execution } = this.#job!;
     try {
-      if (!this.#handler) this.take(execution, this.#documentFault);
+      if (!this.#handler || this.#isUnjudged) this.take(execution, this.#documentFault);
       const { attempts } = this.#machine.record.journal!;
       this.emit({ state: "started", jobId: execution.jobId, attempt: attempts });
     } catch (cause) {
       if (!isFinal(cause)) throw cause;
       return this.finish(this.#job!, "FAILED", cause.message);
     }
+    const fault = this.#isUnjudged ? this.faultOf(this.#job!) : undefined;
+    if (fault !== undefined) return this.finish(this.#job!, "FAILED", fault);
     this.tell((handler, job) => handler.run(job));
   }
 
@@ -222,6 +227,7 @@ export class Desk implements JobOwner {
     this.#job = undefined;
     this.#handler = undefined;
     this.#prepare = undefined;
+    this.#isUnjudged = false;
     this.#onReported = [];
   }
 

@@ -180,3 +180,30 @@ test("a queue that is empty although a job was announced is looked at once more"
   await world.run(600_000);
   t.is(service.requests.length, length + 2);
 });
+
+test("a document that is another one when the job begins is judged like the first", async t => {
+  const runs: unknown[] = [];
+  const { world, service } = device({
+    check: job => (job.read({ n: "integer" }).n === 1 ? undefined : "n is not 1"),
+    run: job => {
+      runs.push(job.read({ n: "integer" }).n);
+      job.succeed();
+    },
+  });
+  const begun = new Set<string>();
+  service.answer = ({ jobId, body }) => {
+    if (body.status !== "IN_PROGRESS" || begun.has(jobId)) return undefined;
+    // The first of each job is lost with the link; the second job has another document afterwards.
+    begun.add(jobId);
+    if (jobId === "b") service.of("b").document = { operation: "work", n: 2 };
+    service.cutLink();
+    return [];
+  };
+  service.create("a", { operation: "work", n: 1 });
+  service.create("b", { operation: "work", n: 1 });
+  await world.run(60_000);
+  t.is(service.status("a"), "SUCCEEDED");
+  t.is(service.status("b"), "FAILED");
+  t.is(service.reason("b"), "n is not 1");
+  t.deepEqual(runs, [1]);
+});

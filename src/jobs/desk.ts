@@ -106,7 +106,10 @@ export class Desk implements JobOwner {
     if (reason !== undefined)
       return { type: "reject", execution, details: boundedDetails({}, reason) };
     const seconds = this.closedFor(job, "start");
-    if (seconds === undefined) return { type: "start", execution, operation: job.operation };
+    if (seconds === undefined) {
+      const operation = this.#handler instanceof Steps ? this.#handler.names : job.operation;
+      return { type: "start", execution, operation };
+    }
     // Its document may be long, and will be read again.
     this.release();
     this.emit({ state: "deferred", jobId, about: "start", seconds });
@@ -192,8 +195,10 @@ export class Desk implements JobOwner {
     const { jobId, executionNumber, operation = "" } = journal;
     const known = { jobId, executionNumber, status: "", version: 0, statusDetails: new Map() };
     const over = { ...known, secondsLeft: undefined, document: undefined };
-    const job = this.#job ?? new Held(this, operation, over);
-    const handler = this.#handler ?? this.find(operation);
+    const isSteps = operation.includes("\n");
+    const job = this.#job ?? new Held(this, isSteps ? "steps" : operation, over);
+    const find = (name: string) => this.find(name);
+    const handler = this.#handler ?? (isSteps ? Steps.named(operation, find) : find(operation));
     this.release();
     job.last = journal;
     this.emit({ state: "ended", jobId, status: "CANCELED", reason: "" });

@@ -19,6 +19,19 @@ export class Steps implements JobHandler {
     this.#find = find;
   }
 
+  /** For `named`: what is known of the steps when there is no document any more. */
+  get names(): string {
+    return this.#actions.map(operationOf).join("\n");
+  }
+
+  static named(names: string, find: (operation: string) => JobHandler | undefined): Steps {
+    const action = { type: "", ignoresFailure: false, text: nothing };
+    return new Steps(
+      names.split("\n").map(name => ({ ...action, name })),
+      find,
+    );
+  }
+
   check(job: Job): string | undefined {
     for (const [index, action] of this.#actions.entries()) {
       const handler = this.#find(operationOf(action));
@@ -65,7 +78,11 @@ export class Steps implements JobHandler {
     this.perform(job, index + 1);
   }
 
-  cancel(_: Job): void {
+  /** What is kept says which step it was, after a restart as well. */
+  cancel(job: Job): void {
+    const index = job.kept?.[0] ?? 0;
+    const action = this.#actions[index];
+    if (action) this.#step ??= new Step(this, job, index, action);
     this.with((handler, step) => handler.cancel?.(step));
     this.#step = undefined;
   }

@@ -207,3 +207,22 @@ test("a document that is another one when the job begins is judged like the firs
   t.is(service.reason("b"), "n is not 1");
   t.deepEqual(runs, [1]);
 });
+
+test("the step that was begun is told that its job is over, after a restart as well", async t => {
+  const cancelled: unknown[] = [];
+  const { machine, world, service } = device({
+    run: job => {
+      if (job.read({ input: { n: "integer" } }).input?.n === 1) job.succeed();
+      else job.keep(Uint8Array.of(7));
+    },
+    cancel: job => cancelled.push([...job.kept!]),
+  });
+  const step = (n: number) => ({ action: { name: "work", type: "runHandler", input: { n } } });
+  service.create("a", { version: "1.0", steps: [step(1), step(2)] });
+  await world.run(10_000);
+  machine.off();
+  service.cancel("a", true);
+  machine.boot();
+  await world.run(10_000);
+  t.deepEqual(cancelled, [[7]]);
+});

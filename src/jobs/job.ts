@@ -63,7 +63,8 @@ export interface JobHandler {
   /** Begins, or goes on after a restart. What it throws ends the job FAILED. */
   run(job: Job): void;
   /**
-   * The execution was cancelled, removed, or has timed out: stop at once. Nothing that `job` is asked for has an effect any more.
+   * The execution was cancelled, removed, has timed out, or has failed for a reason that is not the handler's (flash that cannot
+   * save, too many restarts, a document that did not come again): stop at once. Nothing that `job` is asked for has an effect any more.
    * Also when that was found out after a restart, before `run` was called again: then there is no document.
    */
   cancel?(job: Job): void;

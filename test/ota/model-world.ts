@@ -46,12 +46,16 @@ export interface World {
   /** Index of the job that a handler holds, or -1. */
   held: number;
   isOnline: boolean;
+  /** What was begun and calls back. */
+  doing: "" | "fetch" | "verify" | "announce" | "ask" | "watch";
   /** The trial has seen it well for a while. */
   isWell: boolean;
   /** About to: no job begins any more. */
   isRestarting: boolean;
   day: number;
   isTimeKnown: boolean;
+  /** Over a start. */
+  keepsTime: boolean;
   /** The next write of the record fails. */
   isFull: boolean;
   /** Times each image was put on trial. */
@@ -66,7 +70,7 @@ export interface World {
 
 const over: readonly string[] = ["SUCCEEDED", "FAILED", "REJECTED", "CANCELED"];
 
-export function atFirst(images: readonly Image[]): World {
+export function atFirst(images: readonly Image[], keepsTime = true): World {
   const job = { status: "QUEUED", said: "", attempts: 0, restarts: 0, isRestarting: false };
   return {
     record: { state: "idle" },
@@ -79,10 +83,12 @@ export function atFirst(images: readonly Image[]): World {
     jobs: images.slice(1).map(() => ({ ...job })),
     held: -1,
     isOnline: false,
+    doing: "",
     isWell: false,
     isRestarting: false,
     day: 1,
     isTimeKnown: true,
+    keepsTime,
     isFull: false,
     trials: images.map(() => 0),
     spoiled: images.slice(1).map(() => false),

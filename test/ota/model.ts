@@ -117,7 +117,8 @@ export class Machine {
     const { world } = this;
     const { states, slots } = world;
     const off = { held: -1, isOnline: false, isWell: false, isRestarting: false };
-    Object.assign(world, { record: { state: "idle" }, ...off });
+    if (!world.keepsTime) world.isTimeKnown = false;
+    Object.assign(world, { record: { state: "idle" }, doing: "", ...off });
     for (;;) {
       const { selected } = world;
       const other = otherThan(selected);
@@ -172,6 +173,7 @@ export class Machine {
 
   #revert(): void {
     const { world } = this;
+    world.doing = "";
     if (!this.isOnTrial) throw new Broken("reverted without a trial");
     this.#durable();
     world.states[world.running] = "invalid";
@@ -215,8 +217,19 @@ export class Machine {
   #perform(effect: UpdateEffect, isWorn: boolean): void {
     switch (effect.type) {
       case "fetch":
+        this.world.doing = "fetch";
         return this.#fetch();
+      case "stop":
+        this.world.doing = "";
+        return;
+      case "verify":
+      case "announce":
+      case "ask":
+      case "watch":
+        this.world.doing = effect.type;
+        return;
       case "switch":
+        this.world.doing = "";
         return this.#attempt(() => {
           this.#complete(isWorn);
           this.event({ type: "switched" });
@@ -291,7 +304,7 @@ export class Machine {
 
   settled(): void {
     this.#confirm();
-    this.world.isWell = false;
+    Object.assign(this.world, { doing: "", isWell: false });
     this.event({ type: "settled" });
   }
 

@@ -98,6 +98,13 @@ export const updateFlows: readonly UpdateFlow[] = [
     ends: "old",
   },
   {
+    name: "a whole image that is not what was signed",
+    offered: good,
+    document: ownDocument(good),
+    served: release("2.0.0", "good", 9000, " ").image,
+    ends: "old",
+  },
+  {
     name: "an image that is not what was signed",
     offered: good,
     document: ownDocument(good),

@@ -22,9 +22,17 @@ export interface Release {
   readonly image: Uint8Array;
 }
 
-/** @param bytes of the payload */
-export function release(version: string, behaviour: Behaviour = "good", bytes = 9000): Release {
-  const payload = Buffer.from(JSON.stringify({ version, behaviour }).padEnd(bytes));
+/**
+ * @param bytes of the payload
+ * @param head  what the payload begins with: another file of the same size
+ */
+export function release(
+  version: string,
+  behaviour: Behaviour = "good",
+  bytes = 9000,
+  head = "",
+): Release {
+  const payload = Buffer.from((head + JSON.stringify({ version, behaviour })).padEnd(bytes));
   return { version, image: virtualImage({ product, version, payload }) };
 }
 

@@ -228,6 +228,17 @@ test.serial(
   },
 );
 
+for (const keepsTime of [true, false]) {
+  const clock = keepsTime ? "that keeps time" : "that has to be set at each start";
+  test.serial(`the same image is tried again after a day, with a clock ${clock}`, t => {
+    const images = [first, crashes, crashes];
+    let world = atFirst(images, keepsTime);
+    while (!isOver(world.jobs[0]!)) world = movesOf(world, images, true)[0]!.after;
+    t.deepEqual(settles(world, images).trials, [0, 1, 0]);
+    t.deepEqual(settles({ ...world, day: world.day + 1 }, images).trials, [0, 1, 1]);
+  });
+}
+
 test.serial("at random, with faults beyond number", t => {
   const random = new Random(7);
   const all = Object.values(scenarios);

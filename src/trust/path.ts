@@ -68,7 +68,7 @@ export function validatePath(question: PathQuestion): PublicKey {
   const trusted = anchors.map((der, i) => parseCertificate(der, `anchor ${i}`));
   const leaf = given[0]!;
   const key = checkLeaf(leaf, question);
-  new Search(question, given.slice(1), trusted).follow([leaf]);
+  new Search(question, given.slice(1), trusted).follow(leaf);
   return key;
 }
 
@@ -131,25 +131,34 @@ class Search {
   }
 
   /** @throws the failure that says most */
-  follow(path: readonly Certificate[]): void {
-    if (this.reaches(path)) return;
+  follow(leaf: Certificate): void {
+    if (this.reaches([leaf])) return;
     throw (
       this.#failure ??
       new AgentError("trust/unknown-authority", "trust: no path leads to an anchor")
     );
   }
 
-  private reaches(path: readonly Certificate[]): boolean {
-    const last = path[path.length - 1]!;
-    const isIssuer = (issuer: Certificate, where: string) =>
-      isEqual(issuer.subject, last.issuer) && this.hasIssued(issuer, path, where);
-    if (this.#anchors.some((anchor, i) => isIssuer(anchor, `anchor ${i}`))) return true;
-    return this.#given.some((next, i) => {
-      if (path.includes(next) || !isEqual(next.subject, last.issuer)) return false;
+  /** Without functions of its own and copies of the path: each step down the path would hold them. */
+  private reaches(path: Certificate[]): boolean {
+    const { issuer } = path[path.length - 1]!;
+    for (let i = 0; i < this.#anchors.length; i++) {
+      const anchor = this.#anchors[i]!;
+      if (isEqual(anchor.subject, issuer) && this.hasIssued(anchor, path, `anchor ${i}`))
+        return true;
+    }
+    for (let i = 0; i < this.#given.length; i++) {
+      const next = this.#given[i]!;
+      if (path.includes(next) || !isEqual(next.subject, issuer)) continue;
       // An anchor has to follow as well.
-      if (path.length + 2 > maxPath) return this.fail(tooLong());
-      return isIssuer(next, `certificate ${i + 1}`) && this.reaches([...path, next]);
-    });
+      if (path.length + 2 > maxPath) this.fail(tooLong());
+      else if (this.hasIssued(next, path, `certificate ${i + 1}`)) {
+        path.push(next);
+        if (this.reaches(path)) return true;
+        path.pop();
+      }
+    }
+    return false;
   }
 
   /** Whether `issuer` has issued the last certificate of `path` and may be above all of them. */

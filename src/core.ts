@@ -10,19 +10,17 @@ import { AgentError } from "./errors.js";
 import type { Host, KeyValue, TimerHandle } from "./host.js";
 import type { JobsWiring } from "./jobs/desk.js";
 import type { JobHandler } from "./jobs/job.js";
-import { Jobs } from "./jobs/jobs.js";
 import { limits } from "./limits.js";
 import type { Will } from "./mqtt/packet.js";
 import { Session, type SessionHandlers } from "./mqtt/session.js";
-import { operationHandler } from "./operations.js";
 import type { CheckedOptions } from "./options.js";
-import { Health } from "./ota/health.js";
-import { Updater } from "./ota/updater.js";
-import { Provisioner } from "./provisioning/provisioner.js";
-import { DeviceState } from "./shadow/device-state.js";
+import { Jobs, operationHandler } from "./parts/jobs.js";
+import { Outgoing } from "./parts/outbox.js";
+import { Provisioner } from "./parts/provisioning.js";
+import { DeviceState, Shadows } from "./parts/shadow.js";
+import { Health, Updater } from "./parts/updates.js";
 import type { Follower } from "./shadow/follower.js";
 import type { FlatValues } from "./shadow/schema.js";
-import { Shadows } from "./shadow/shadows.js";
 import type { AgentStatus } from "./status.js";
 import type { CycleAgent } from "./telemetry/cycle.js";
 import { Sender, type SendOptions } from "./telemetry/sender.js";
@@ -188,7 +186,7 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
 
   send(channel: string, readings: Readings, options: SendOptions): void {
     // What is measured before the agent starts is kept like all else.
-    this.#sender.open(this.#options.outbox);
+    this.#sender.open(this.#options.outbox, Outgoing);
     this.#sender.send(channel, readings, options);
   }
 
@@ -485,7 +483,7 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
     this.#shadows?.open(this);
     this.jobs?.open();
     this.updater?.open();
-    this.#sender.open(this.#options.outbox);
+    this.#sender.open(this.#options.outbox, Outgoing);
     this.need()?.event({ type: "begun" });
     this.#isOpen = true;
   }

@@ -4,7 +4,7 @@ export { AgentError, type ErrorCode, type ErrorKind } from "./errors.js";
 export type * from "./host.js";
 export type { Job, JobFunction, JobGate, JobHandler, StatusDetails } from "./jobs/job.js";
 export type { JobQueue } from "./jobs/jobs.js";
-export { inWindow, type MaintenanceWindow } from "./jobs/window.js";
+export type { MaintenanceWindow } from "./jobs/window.js";
 export { limits } from "./limits.js";
 export { MQTTClient } from "./mqtt/client.js";
 export type {
@@ -16,8 +16,9 @@ export type {
   RotationOptions,
   TelemetryOptions,
 } from "./options.js";
+export { inWindow } from "./parts/jobs.js";
+export { Settings } from "./parts/shadow.js";
 export type { EnrollingOptions } from "./provisioning/enrolling.js";
-export { Settings } from "./settings.js";
 export type { DeviceStateOptions } from "./shadow/device-state.js";
 export type { Outcome } from "./shadow/follower.js";
 export type { Changes, Schema, Setting, Values } from "./shadow/schema.js";

@@ -1,19 +1,23 @@
 // What a product hands to the agent, and one check of it before anything is opened.
 import type { Endpoint } from "./connection/endpoints.js";
-import { AgentError } from "./errors.js";
 import type { Host } from "./host.js";
 import { limits } from "./limits.js";
 import type { MQTTClientConstructor } from "./mqtt/client.js";
 import { checkTopic, type ProtocolVersion, type QoS } from "./mqtt/packet.js";
-import { type CheckedFirmware, checkFirmware, type FirmwareOptions } from "./ota/firmware.js";
-import { type EnrollingOptions, withDefaults } from "./provisioning/enrolling.js";
+import type { CheckedFirmware, FirmwareOptions } from "./ota/firmware.js";
+import { Channels } from "./parts/channels.js";
+import { checkOutbox } from "./parts/outbox.js";
+import { checkEnrolling } from "./parts/provisioning.js";
+import { checkFirmware } from "./parts/updates.js";
+import type { EnrollingOptions } from "./provisioning/enrolling.js";
 import type { DeviceStateOptions } from "./shadow/device-state.js";
 import type { AgentStatus } from "./status.js";
-import { Channels, type ChannelsOptions } from "./telemetry/channels.js";
+import type { ChannelsOptions } from "./telemetry/channels.js";
 import type { OutboxSettings } from "./telemetry/outgoing.js";
 import { checkTopicTemplate, type TopicOptions, topicOf } from "./telemetry/topics.js";
 import { anchorsOf, type CertificateAndKey, credentialsOf } from "./trust/credentials.js";
 import { toUtf8 } from "./util/bytes.js";
+import { refuse, wholeNumber } from "./util/checked.js";
 import { lean } from "./util/machine.js";
 
 /** Fleet provisioning: with a claim all boards share, or one that an installer's tool was given for some minutes. */
@@ -121,14 +125,10 @@ export interface CheckedOptions {
 /** What the service speaks on port 443 has to be named (AWS IoT developer guide, "protocols"). */
 const mqttOn443 = "x-amzn-mqtt-ca";
 
-function fail(reason: string): never {
-  throw new AgentError("agent/options", `options.${reason}`);
-}
-
 /** @throws AgentError "agent/options" or "trust/pem" naming the option and the value */
 export function checkOptions(options: AgentOptions): CheckedOptions {
   const { host, identity, mqtt = {} } = options;
-  if (!host) fail("host is missing");
+  if (!host) refuse("host is missing");
   const endpoint = checkEndpoint(options);
   const keepAliveMs =
     wholeNumber(options.keepAliveSeconds ?? 60, 30, 1200, "keepAliveSeconds") * 1000;
@@ -138,8 +138,8 @@ export function checkOptions(options: AgentOptions): CheckedOptions {
   if (protocolVersion !== undefined) wholeNumber(protocolVersion, 4, 5, "mqtt.protocolVersion");
   const { builtAt } = options;
   if (builtAt !== undefined) wholeNumber(builtAt, 0, limits.latestTime, "builtAt");
-  if (!identity) fail("identity is missing");
-  if (!options.trustAnchors?.length) fail("trustAnchors is empty: no server could be trusted");
+  if (!identity) refuse("identity is missing");
+  if (!options.trustAnchors?.length) refuse("trustAnchors is empty: no server could be trusted");
   anchorsOf(options.trustAnchors);
   const channels = checkChannels(options.telemetry?.channels);
   // The agent has channels of its own: no template is for one alone.
@@ -147,7 +147,7 @@ export function checkOptions(options: AgentOptions): CheckedOptions {
   const telemetryTopic = checkTopicTemplate(options.telemetry ?? {}, [], thingName);
   const firmwareVersion = options.firmware?.version ?? "unknown";
   if (!/^[!-~]{1,64}$/.test(firmwareVersion))
-    fail(`firmware.version "${firmwareVersion}" is not 1 to 64 visible ASCII characters`);
+    refuse(`firmware.version "${firmwareVersion}" is not 1 to 64 visible ASCII characters`);
   if (mqtt.will) checkOne(topicOf(mqtt.will.topic, "thing"), "mqtt.will.topic");
   checkTexts(mqtt);
   return lean({
@@ -187,10 +187,10 @@ function checkTexts({ will, userProperties = [] }: MQTTOptions): void {
     try {
       ({ length } = toUtf8(text));
     } catch (cause) {
-      return fail(`mqtt.will.message or mqtt.userProperties: ${(cause as Error).message}`);
+      return refuse(`mqtt.will.message or mqtt.userProperties: ${(cause as Error).message}`);
     }
     if (length > 0xffff) {
-      fail(`mqtt.will.message or mqtt.userProperties: ${length} bytes, at most 65535 are taken`);
+      refuse(`mqtt.will.message or mqtt.userProperties: ${length} bytes, at most 65535 are taken`);
     }
   }
 }
@@ -199,7 +199,7 @@ function checkOne(topic: string, name: string): void {
   try {
     checkTopic(topic);
   } catch (cause) {
-    fail(`${name}: ${(cause as Error).message}`);
+    refuse(`${name}: ${(cause as Error).message}`);
   }
 }
 
@@ -210,12 +210,12 @@ export function checkEndpoint({
   applicationLayerProtocolNegotiation: protocols = port === 443 ? [mqttOn443] : [],
 }: EndpointOptions): Endpoint {
   if (typeof endpoint !== "string" || !/^[A-Za-z0-9.:-]{1,253}$/.test(endpoint)) {
-    fail(`endpoint "${endpoint}" is not a host name`);
+    refuse(`endpoint "${endpoint}" is not a host name`);
   }
   wholeNumber(port, 1, 65535, "port");
   for (const name of protocols) {
     if (!/^[!-~]{1,255}$/.test(name)) {
-      fail(`applicationLayerProtocolNegotiation "${name}" is not a protocol's name`);
+      refuse(`applicationLayerProtocolNegotiation "${name}" is not a protocol's name`);
     }
   }
   return { host: endpoint, port, protocols };
@@ -227,24 +227,8 @@ const ownChannels: readonly string[] = Object.freeze(["gaps", "identity"]);
 function checkChannels(channels: ChannelsOptions | undefined): Channels | undefined {
   if (channels === undefined) return undefined;
   for (const name of ownChannels)
-    if (Object.hasOwn(channels, name)) fail(`telemetry.channels: "${name}" is the agent's own`);
+    if (Object.hasOwn(channels, name)) refuse(`telemetry.channels: "${name}" is the agent's own`);
   return new Channels(channels);
-}
-
-/** Policies are checked against the partition, when it is opened. */
-function checkOutbox(outbox: OutboxSettings): OutboxSettings {
-  const {
-    partition = "outbox",
-    messagesPerSecond = 20,
-    bytesPerSecond = 32_768,
-    batchBytes,
-  } = outbox;
-  if (!/^[A-Za-z0-9_-]{1,15}$/.test(partition))
-    fail(`outbox.partition "${partition}" is not 1 to 15 of A-Z a-z 0-9 _ -`);
-  wholeNumber(messagesPerSecond, 1, 50, "outbox.messagesPerSecond");
-  wholeNumber(bytesPerSecond, 1024, 10_000_000, "outbox.bytesPerSecond");
-  wholeNumber(batchBytes ?? 0, 0, limits.payloadBytes, "outbox.batchBytes");
-  return outbox;
 }
 
 function enrollingOf({ identity, rotation }: AgentOptions): EnrollingOptions | undefined {
@@ -253,40 +237,24 @@ function enrollingOf({ identity, rotation }: AgentOptions): EnrollingOptions | u
   if (enrolling === undefined) {
     if ("template" in identity) return identity;
     if (rotation)
-      fail("rotation.enrolling is missing: nobody said how to ask for another identity");
+      refuse("rotation.enrolling is missing: nobody said how to ask for another identity");
     return undefined;
   }
   checkEnrolling(enrolling, "rotation.enrolling");
   // A device that has no identity yet asks as its claim says.
-  if ("template" in identity) fail("rotation.enrolling is only for an identity that was given");
+  if ("template" in identity) refuse("rotation.enrolling is only for an identity that was given");
   return enrolling;
 }
 
-function checkEnrolling(options: EnrollingOptions, where: string): void {
-  const { template, format, keys, keyPair } = withDefaults(options);
-  if (!/^[0-9A-Za-z_-]{1,36}$/.test(template))
-    fail(`${where}.template "${template}" is not a template name`);
-  if (format !== "json" && format !== "cbor")
-    fail(`${where}.format "${format}" is not json or cbor`);
-  if (keys !== "device" && keys !== "cloud") fail(`${where}.keys "${keys}" is not device or cloud`);
-  if (keyPair && keys === "cloud") fail(`${where}.keyPair: the cloud is to make the key`);
-}
-
 function checkClaim(identity: ClaimIdentity): ClaimIdentity {
-  if (!identity.claim) fail("identity.claim is missing");
+  if (!identity.claim) refuse("identity.claim is missing");
   credentialsOf(identity.claim, "identity.claim");
   return identity;
 }
 
 function checkOwn(identity: OwnIdentity): OwnIdentity {
   if (!/^[a-zA-Z0-9:_-]{1,128}$/.test(identity.thingName))
-    fail(`identity.thingName "${identity.thingName}" is not a thing name`);
+    refuse(`identity.thingName "${identity.thingName}" is not a thing name`);
   credentialsOf(identity, "identity");
   return identity;
-}
-
-function wholeNumber(value: number, least: number, most: number, name: string): number {
-  if (!Number.isInteger(value) || value < least || value > most)
-    fail(`${name} ${value} is not ${least} to ${most}`);
-  return value;
 }

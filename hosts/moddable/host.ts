@@ -1,15 +1,13 @@
 // This machine as the agent sees it. Not preloaded: it is put together when the firmware starts.
 
-import { openPartition } from "skerry/platform/flash";
 import { prepare } from "skerry/platform/machine";
 import { openDomain } from "skerry/platform/storage";
-import { openUpdate } from "skerry/platform/update";
 import type { Host } from "../../src/host.js";
-import { BoundedFlash } from "../bounded-flash.js";
 import { MonotonicClock } from "./clock.js";
 import { NativeCrypto } from "./crypto.js";
 import { NativeResolver } from "./dns.js";
 import { BoundedStorage } from "./key-value.js";
+import { openFlash } from "./parts/flash.js";
 import { Board } from "./system.js";
 import { NativeTimers } from "./timer.js";
 import { TLSSocket } from "./tls.js";
@@ -27,5 +25,5 @@ export const host: Host = {
   dns: { io: NativeResolver },
   tls: { io: TLSSocket },
   keyValue,
-  ...openUpdate(new BoundedFlash(openPartition, ["outbox", "nextota"]), crypto),
+  ...openFlash(crypto),
 };

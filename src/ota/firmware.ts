@@ -1,6 +1,6 @@
 // What a product says of its firmware, and who may replace it.
-import { AgentError } from "../errors.js";
 import type { Host } from "../host.js";
+import { refuse, wholeNumber } from "../util/checked.js";
 import { checkSigners, type SignerOptions } from "./signers.js";
 import { parseVersion, printAfrVersion, toAfrVersion } from "./version.js";
 
@@ -54,11 +54,11 @@ export function checkFirmware(
   if (options?.signers === undefined) return undefined;
   const { version, product, hardware, signers, threshold = 1, minimumVersion } = options;
   checkSigners({ signers, threshold }, "firmware");
-  if (!host.update || !host.flash) fail("signers: this host has no slots for firmware");
+  if (!host.update || !host.flash) refuse("firmware.signers: this host has no slots for firmware");
   if (parseVersion(version) === undefined)
-    fail(`version "${version}" is no semantic version: no update could be newer`);
+    refuse(`firmware.version "${version}" is no semantic version: no update could be newer`);
   if (minimumVersion !== undefined && parseVersion(minimumVersion) === undefined)
-    fail(`minimumVersion "${minimumVersion}" is no semantic version`);
+    refuse(`firmware.minimumVersion "${minimumVersion}" is no semantic version`);
   checkName(product, "product");
   checkName(hardware, "hardware");
   return {
@@ -78,17 +78,11 @@ export function checkFirmware(
 
 function checkName(name: string | undefined, what: string): void {
   if (name !== undefined && !/^[!-~]{1,64}$/.test(name))
-    fail(`${what} "${name}" is not 1 to 64 visible ASCII characters`);
+    refuse(`firmware.${what} "${name}" is not 1 to 64 visible ASCII characters`);
 }
 
 function seconds(value: number, least: number, most: number, what: string): number {
-  if (!Number.isInteger(value) || value < least || value > most)
-    fail(`${what} ${value} is not ${least} to ${most}`);
-  return value * 1000;
-}
-
-function fail(reason: string): never {
-  throw new AgentError("agent/options", `options.firmware.${reason}`);
+  return wholeNumber(value, least, most, `firmware.${what}`) * 1000;
 }
 
 /** What AWS's own library reports at the two sides of a restart (protocol of `afr_ota`, self test). */

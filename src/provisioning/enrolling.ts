@@ -1,5 +1,6 @@
 // How a device asks for an identity, and what holds where the product said nothing.
 import type { KeyPair } from "../host.js";
+import { refuse } from "../util/checked.js";
 
 /** How a device asks for an identity: by which provisioning template, and with what. */
 export interface EnrollingOptions {
@@ -29,4 +30,16 @@ export interface Enrolling {
 export function withDefaults(options: EnrollingOptions): Enrolling {
   const { template, parameters = {}, format = "json", keys = "device", keyPair } = options;
   return { template, parameters, format, keys, keyPair };
+}
+
+/** @throws AgentError "agent/options" naming the option, which is in `where`, and the value */
+export function checkEnrolling(options: EnrollingOptions, where: string): void {
+  const { template, format, keys, keyPair } = withDefaults(options);
+  if (!/^[0-9A-Za-z_-]{1,36}$/.test(template))
+    refuse(`${where}.template "${template}" is not a template name`);
+  if (format !== "json" && format !== "cbor")
+    refuse(`${where}.format "${format}" is not json or cbor`);
+  if (keys !== "device" && keys !== "cloud")
+    refuse(`${where}.keys "${keys}" is not device or cloud`);
+  if (keyPair && keys === "cloud") refuse(`${where}.keyPair: the cloud is to make the key`);
 }

@@ -1,7 +1,9 @@
 // All channels a product has declared: which of their windows ends next, and what has ended.
 import { AgentError } from "../errors.js";
 import { limits } from "../limits.js";
+import type { Wiring } from "../wiring.js";
 import { Channel, type ChannelMessage, type ChannelOptions } from "./channel.js";
+import { type Keeper, Windows } from "./windows.js";
 
 export type ChannelsOptions = { readonly [channel: string]: ChannelOptions };
 
@@ -18,6 +20,11 @@ export class Channels {
       );
     }
     this.#channels = names.map(name => new Channel(name, options[name]));
+  }
+
+  /** Runs their windows. */
+  windows(wiring: Wiring, owner: Keeper): Windows {
+    return new Windows(wiring, this, owner);
   }
 
   /** @returns undefined for a channel that is not declared */

@@ -7,6 +7,7 @@ import { Drain, type DrainOptions, type Parcel } from "../outbox/drain.js";
 import type { Gap } from "../outbox/ledger.js";
 import { Outbox } from "../outbox/outbox.js";
 import { type ClassPolicy, priorities } from "../outbox/policies.js";
+import { refuse, wholeNumber } from "../util/checked.js";
 import type { Wiring } from "../wiring.js";
 import type { ChannelMessage, Priority } from "./channel.js";
 import { encodeReadings } from "./telemetry.js";
@@ -17,6 +18,26 @@ export interface OutboxSettings extends DrainOptions {
   readonly partition?: string;
   /** How much of the partition each class may take, and what happens then. */
   readonly policies?: Readonly<Record<Priority, ClassPolicy>>;
+}
+
+/**
+ * Policies are checked against the partition, when it is opened.
+ *
+ * @throws AgentError "agent/options" naming the option and the value
+ */
+export function checkOutbox(outbox: OutboxSettings): OutboxSettings {
+  const {
+    partition = "outbox",
+    messagesPerSecond = 20,
+    bytesPerSecond = 32_768,
+    batchBytes,
+  } = outbox;
+  if (!/^[A-Za-z0-9_-]{1,15}$/.test(partition))
+    refuse(`outbox.partition "${partition}" is not 1 to 15 of A-Z a-z 0-9 _ -`);
+  wholeNumber(messagesPerSecond, 1, 50, "outbox.messagesPerSecond");
+  wholeNumber(bytesPerSecond, 1024, 10_000_000, "outbox.bytesPerSecond");
+  wholeNumber(batchBytes ?? 0, 0, limits.payloadBytes, "outbox.batchBytes");
+  return outbox;
 }
 
 /** Where the reports of gaps go. */

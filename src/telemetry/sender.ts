@@ -4,10 +4,10 @@ import { limits } from "../limits.js";
 import type { Wiring } from "../wiring.js";
 import type { ChannelMessage, Priority } from "./channel.js";
 import type { Channels } from "./channels.js";
-import { type OutboxSettings, Outgoing } from "./outgoing.js";
+import type { OutboxSettings, Outgoing } from "./outgoing.js";
 import { encodeSample, type Readings, type Sample, TelemetryQueue } from "./telemetry.js";
 import type { Waiting, WaitingBound } from "./waiting.js";
-import { Windows } from "./windows.js";
+import type { Windows } from "./windows.js";
 
 export interface SendOptions {
   /** 1 is kept until it is acknowledged; 0 goes out as it is when the link is up. Default 1. */
@@ -29,15 +29,15 @@ export class Sender {
 
   constructor(wiring: Wiring, channels: Channels | undefined) {
     this.#wiring = wiring;
-    this.#windows = channels && new Windows(wiring, channels, this);
+    this.#windows = channels?.windows(wiring, this);
   }
 
-  /** Mounts the outbox, once; without it telemetry waits in memory, and a fault says why. */
-  open(settings: OutboxSettings | undefined): void {
+  /** Mounts the outbox, once; without it telemetry waits in memory, and a fault says why. @param io the class of outboxes */
+  open(settings: OutboxSettings | undefined, io: typeof Outgoing): void {
     if (!settings || this.#outgoing !== undefined) return;
     this.#outgoing = null;
     try {
-      this.#outgoing = new Outgoing(this.#wiring, settings);
+      this.#outgoing = new io(this.#wiring, settings);
     } catch (cause) {
       const isOurs = cause instanceof AgentError && cause.kind !== "bug";
       const message = "outbox: the partition cannot be used";

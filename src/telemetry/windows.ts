@@ -5,7 +5,8 @@ import type { ChannelMessage } from "./channel.js";
 import type { Channels } from "./channels.js";
 import type { Readings } from "./telemetry.js";
 
-interface Keeper {
+/** Takes the messages of windows that are over. */
+export interface Keeper {
   keepAll(messages: readonly ChannelMessage[], own?: Readings): void;
 }
 

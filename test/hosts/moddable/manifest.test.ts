@@ -1,106 +1,184 @@
-// The product manifest names every module there is: a module it forgets costs RAM or is missing at run time.
-import { readdirSync, readFileSync } from "node:fs";
-import { dirname, join, relative, sep } from "node:path";
-import { fileURLToPath } from "node:url";
+// The manifests: each choice of parts links what it needs, once, and nothing else; and all of it is preloaded that can be.
+import { readdirSync } from "node:fs";
+import { join, sep } from "node:path";
 import test from "ava";
+import { compiled, importsOf, link, manifestAt, root } from "./linked.js";
 
-interface Manifest {
-  readonly modules: Readonly<Record<string, string | readonly string[]>>;
-  readonly preload: readonly string[];
-  readonly platforms?: Readonly<
-    Record<string, { readonly include?: string; readonly error?: string }>
-  >;
-}
+/** What may be left out, and what comes with it. */
+const needs: Readonly<Record<string, readonly string[]>> = {
+  channels: [],
+  flash: [],
+  jobs: ["shadow"],
+  outbox: ["flash"],
+  provisioning: [],
+  shadow: [],
+  sleep: ["outbox", "flash"],
+  updates: ["jobs", "shadow", "flash"],
+};
+const parts = Object.keys(needs);
+const platforms = ["lin", "esp32"];
 
-const root = fileURLToPath(new URL("../../../../", import.meta.url));
-const product = manifestAt("manifest.json");
+/** What firmware names, or the SDK. */
+const entries = ["skerry", "skerry/host", "rng", "ssl/ciphersuites"];
 
-/** What has to wait for run time: it calls the machine when it is evaluated. */
-const notPreloadable = ["skerry/hosts/moddable/host"];
-
-function manifestAt(path: string): Manifest {
-  return JSON.parse(readFileSync(join(root, path), "utf8")) as Manifest;
-}
-
-/** Module names, by the folder of their sources, of `.ts` files that are not declarations. */
-function modulesIn(folder: string, recursive: boolean): string[] {
-  return readdirSync(join(root, folder), { recursive, encoding: "utf8" })
-    .filter(name => name.endsWith(".ts") && !name.endsWith(".d.ts"))
-    .map(name => `skerry/${join(folder, name).slice(0, -3).split(sep).join("/")}`)
-    .sort();
-}
-
-const modules = [
-  ...modulesIn("src", true),
-  ...modulesIn("hosts", false),
-  ...modulesIn("hosts/moddable", false),
-];
-
-test("every folder of modules is mapped to what tsc writes", t => {
-  for (const name of modules) {
-    const folder = dirname(name);
-    t.is(product.modules[`${folder}/*`], `./dist/${relative("skerry", folder)}/*`, `for ${name}`);
-  }
-});
-
-test("every module is preloaded by name, except what has to wait for run time", t => {
-  const missing = modules.filter(
-    name => !product.preload.includes(name) && !notPreloadable.includes(name),
-  );
-  t.deepEqual(missing, [], "add to preload in manifest.json");
-});
-
-test("nothing is preloaded that does not exist or that has to wait", t => {
-  const own = product.preload.filter(name => /^skerry\/(src|hosts)\//.test(name));
-  const known = modules.filter(name => !notPreloadable.includes(name));
-  t.deepEqual(
-    own.filter(name => !known.includes(name)),
-    [],
-    "remove from preload in manifest.json",
-  );
-  t.is(new Set(product.preload).size, product.preload.length, "a name stands twice");
-});
-
-test("no source is mapped under two names", t => {
-  const sources = Object.entries(product.modules)
-    .filter(([name]) => name !== "~")
-    .map(([, source]) => source);
-  t.is(new Set(sources).size, sources.length);
-});
-
-test("both platforms bring the same modules", t => {
-  const names = (platform: string) =>
-    modulesIn(`hosts/moddable/${platform}`, false).map(name => name.split("/").at(-1));
-  t.deepEqual(names("esp32"), names("simulator"));
-});
-
-test("the machine is preloaded everywhere, storage only where flash is not reached through files", t => {
-  t.true(product.preload.includes("skerry/platform/machine"));
-  t.deepEqual(manifestAt("hosts/moddable/esp32/manifest.json").preload, [
+/** What has to wait for run time: it calls the machine when it is evaluated, or imports a module that does. */
+const notPreloadable = ["skerry/host", "skerry/hosts/moddable/host"];
+const notPreloadableOn: Readonly<Record<string, readonly string[]>> = {
+  // Storage and flash are files there.
+  lin: [
     "skerry/platform/flash",
     "skerry/platform/storage",
     "skerry/platform/update",
-  ]);
-  t.false("preload" in manifestAt("hosts/moddable/simulator/manifest.json"));
+    "skerry/hosts/emulation/image",
+    "skerry/hosts/emulation/partitions",
+    "skerry/hosts/emulation/slots",
+  ],
+  esp32: [],
+};
+/** Used by a stand-in only, and on a board only. */
+const mayBeIdle = ["skerry/hosts/moddable/absent/missing", "skerry/hosts/moddable/reset-reason"];
+const flashPart = "skerry/hosts/moddable/parts/flash";
+
+function modulesIn(folder: string): string[] {
+  return readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+    .filter(name => name.endsWith(".ts") && !name.endsWith(".d.ts"))
+    .map(name => join(folder, name).slice(0, -3).split(sep).join("/"))
+    .sort();
+}
+
+/** @returns names reached from the entries; what is not there ends up in `missing` */
+function reach(modules: ReadonlyMap<string, string>, missing: string[]): ReadonlySet<string> {
+  const reached = new Set(entries);
+  for (const name of reached) {
+    const path = modules.get(name);
+    if (path === undefined) missing.push(name);
+    else
+      for (const other of importsOf(name, path))
+        if (/^skerry\b/.test(other) || other === "rng") reached.add(other);
+  }
+  return reached;
+}
+
+function choices(): readonly (readonly string[])[] {
+  return Array.from({ length: 1 << parts.length }, (_, bits) =>
+    parts.filter((_part, index) => bits & (1 << index)),
+  );
+}
+
+const manifestsOf = (chosen: readonly string[]): readonly string[] => [
+  "manifests/core.json",
+  ...chosen.map(part => `manifests/${part}.json`),
+];
+
+for (const platform of platforms) {
+  test(`on ${platform} each choice of parts links all it imports, once, and nothing else`, t => {
+    for (const chosen of choices()) {
+      const { modules, dropped } = link(manifestsOf(chosen), platform);
+      const what = chosen.join(" ") || "core";
+      const missing: string[] = [];
+      const reached = reach(modules, missing);
+      t.deepEqual(missing, [], `${what}: add to modules in manifests/*.json`);
+      const idle = [...modules.keys()].filter(name => !reached.has(name));
+      t.deepEqual(
+        idle.filter(name => !mayBeIdle.includes(name)),
+        [],
+        `${what}: nobody imports this`,
+      );
+      t.deepEqual(dropped, [], what);
+    }
+  });
+
+  test(`on ${platform} all that is linked is preloaded by name, except what has to wait for run time`, t => {
+    for (const chosen of choices()) {
+      const { modules, preload } = link(manifestsOf(chosen), platform);
+      const waits = [...notPreloadable, ...notPreloadableOn[platform]!, flashPart];
+      t.deepEqual(
+        [...preload].sort(),
+        [...modules.keys()].filter(name => !waits.includes(name)).sort(),
+        `${chosen.join(" ") || "core"}: preload in manifests/*.json`,
+      );
+    }
+  });
+}
+
+test("a part that is not included, nor needed by one that is, has a stand-in", t => {
+  for (const chosen of choices()) {
+    const { modules } = link(manifestsOf(chosen), "esp32");
+    const linked = new Set([...chosen, ...chosen.flatMap(part => needs[part]!)]);
+    for (const part of parts) {
+      const own = part === "flash" ? flashPart.slice(7) : `src/parts/${part}`;
+      const path = linked.has(part) ? own : `hosts/moddable/absent/${part}`;
+      t.is(modules.get(`skerry/${own}`), path, `with ${chosen.join(" ") || "core"}`);
+    }
+  }
+});
+
+test("the order of includes makes no difference", t => {
+  const names = (paths: readonly string[]) => [...link(paths, "esp32").modules].sort();
+  const all = manifestsOf(parts);
+  t.deepEqual(names([...all].reverse()), names(all));
+});
+
+test("manifest.json is every part, and every module of src but those of types alone", t => {
+  const { modules } = link(["manifest.json"], "esp32");
+  t.deepEqual([...modules].sort(), [...link(manifestsOf(parts), "esp32").modules].sort());
+  const paths = new Set(modules.values());
+  for (const path of modulesIn("src")) {
+    const isOfTypes = /^(\/\/.*\n)*export \{\};\s*(\/\/.*\s*)?$/.test(compiled(path));
+    t.is(paths.has(path), !isOfTypes, path);
+  }
+});
+
+test("every manifest of ours is one of these, with preload sorted", t => {
+  const files = readdirSync(join(root, "manifests")).filter(name => name.endsWith(".json"));
+  t.deepEqual(
+    files,
+    ["core", ...parts]
+      .sort()
+      .map(name => `${name}.json`)
+      .sort(),
+  );
+  const shared = readdirSync(join(root, "manifests/shared")).map(name => `shared/${name}`);
+  for (const name of [...files, ...shared]) {
+    const { preload = [] } = manifestAt(join("manifests", name));
+    t.deepEqual(preload, [...preload].sort(), name);
+  }
+});
+
+test("shadow and telemetry alone are less than 60 % of all", t => {
+  const bytesOf = (paths: readonly string[]): number => {
+    const own = [...link(paths, "esp32").modules.values()].filter(path => path.startsWith("src/"));
+    return own.reduce((sum, path) => sum + compiled(path).length, 0);
+  };
+  const share = bytesOf(manifestsOf(["shadow", "channels"])) / bytesOf(["manifest.json"]);
+  t.true(share < 0.6, `${(100 * share).toFixed(1)} % of the compiled text`);
+});
+
+test("both platforms bring the same modules", t => {
+  const names = (platform: string) => modulesIn(`hosts/moddable/${platform}`).map(fileOf);
+  const fileOf = (path: string) => path.split("/").at(-1);
+  t.deepEqual(names("esp32"), names("simulator"));
 });
 
 test("slots are emulated in the simulator's firmware, and in no board's", t => {
-  const name = "skerry/hosts/emulation/*";
-  t.is(
-    manifestAt("hosts/moddable/simulator/manifest.json").modules[name],
-    "../../../dist/hosts/emulation/*",
-  );
-  t.false(name in product.modules);
-  t.false(name in manifestAt("hosts/moddable/esp32/manifest.json").modules);
+  const emulated = (platform: string) =>
+    [...link(["manifest.json"], platform).modules.keys()].filter(name =>
+      name.includes("/emulation/"),
+    );
+  t.true(emulated("lin").length > 0);
+  t.deepEqual(emulated("esp32"), []);
 });
 
 test("the SDK's MQTT client is preloaded where a product asks for it, and only there", t => {
   const folder = "hosts/moddable/sdk-mqtt";
-  t.deepEqual(manifestAt(`${folder}/manifest.json`).preload, modulesIn(folder, false));
-  t.false(product.preload.some(name => name.includes("sdk-mqtt")));
+  const own = modulesIn(folder).map(path => `skerry/${path}`);
+  t.deepEqual(manifestAt(`${folder}/manifest.json`).preload, own);
+  t.false([...link(["manifest.json"], "esp32").modules.keys()].some(name => own.includes(name)));
 });
 
 test("a platform without a host is refused in words", t => {
-  t.deepEqual(Object.keys(product.platforms!), ["lin", "mac", "esp32", "..."]);
-  t.regex(product.platforms!["..."]!.error!, /^skerry: there is a host for/);
+  const { platforms } = manifestAt("manifests/core.json");
+  t.deepEqual(Object.keys(platforms!), ["lin", "mac", "win", "esp32", "..."]);
+  t.regex(platforms!["..."]!.error!, /^skerry: there is a host for/);
+  t.regex(platforms!["win"]!.error!, /^skerry: .* no files/);
 });

@@ -1,4 +1,4 @@
-// What the contract app takes from Moddable.
+// What the contract app, and ../lean, take from Moddable.
 
 declare function trace(...text: string[]): void;
 
@@ -18,6 +18,13 @@ declare module "skerry/hosts/moddable/sdk-mqtt/client" {
 
 declare module "mc/config" {
   /** As `serve.ts` writes it: bytes as base64. */
-  const config: { readonly contract: import("./serve.js").ContractConfig };
+  const config: {
+    readonly contract: import("./serve.js").ContractConfig;
+    /** Of ../lean. */
+    readonly lean: import("../../../../src/index.js").OwnIdentity &
+      Required<
+        Pick<import("../../../../src/index.js").AgentOptions, "endpoint" | "port" | "trustAnchors">
+      >;
+  };
   export default config;
 }

@@ -2,7 +2,7 @@
 // passed over without a property, a string or a level of recursion, since on XS each of those can be used up by a peer.
 import { AgentError } from "../errors.js";
 import { limits } from "../limits.js";
-import { fromUtf8 } from "../util/bytes.js";
+import { fromUtf8, Joiner } from "../util/bytes.js";
 
 /**
  * What stands where: a leaf type, or an object's members. `scalar` takes string, number, boolean or null; `raw` takes anything,
@@ -458,7 +458,8 @@ function isList(value: object): value is readonly Json[] {
 function writeString(text: string): string {
   // Most texts are short, and nothing in them is to be escaped.
   if (/^[ !#-[\]-~]{0,64}$/.test(text)) return `"${text}"`;
-  const parts: string[] = ['"'];
+  const parts = new Joiner();
+  parts.push('"');
   for (const character of text) {
     const code = character.codePointAt(0)!;
     if (code === quote || code === 92) parts.push(`\\${character}`);
@@ -466,5 +467,5 @@ function writeString(text: string): string {
     else parts.push(character);
   }
   parts.push('"');
-  return parts.join("");
+  return parts.end();
 }

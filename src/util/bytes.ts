@@ -113,10 +113,28 @@ function pointAt(bytes: Uint8Array, at: number, to: number): number {
   return point;
 }
 
+/** Joins texts, 64 at a time: on XS each of them takes a slot and a chunk for as long as it waits, in an array that is copied to grow. */
+export class Joiner {
+  readonly #joined: string[] = [];
+  #texts: string[] = [];
+
+  push(text: string): void {
+    if (this.#texts.push(text) < 64) return;
+    this.#joined.push(this.#texts.join(""));
+    this.#texts = [];
+  }
+
+  /** @returns all of it */
+  end(): string {
+    this.#joined.push(this.#texts.join(""));
+    return this.#joined.join("");
+  }
+}
+
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 export function toBase64(bytes: Uint8Array): string {
-  const parts: string[] = [];
+  const parts = new Joiner();
   for (let i = 0; i < bytes.length; i += 3) {
     const group = (bytes[i]! << 16) | ((bytes[i + 1] ?? 0) << 8) | (bytes[i + 2] ?? 0);
     const left = bytes.length - i;
@@ -127,7 +145,7 @@ export function toBase64(bytes: Uint8Array): string {
         (left > 2 ? alphabet.charAt(group & 63) : "="),
     );
   }
-  return parts.join("");
+  return parts.end();
 }
 
 function sextet(code: number): number {

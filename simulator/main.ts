@@ -7,6 +7,7 @@ import { adviseCommand } from "./advisor/command.js";
 import type { Engine } from "./fleet/device.js";
 import type { Behaviour } from "./fleet/updatable.js";
 import { makeFolder } from "./folder.js";
+import { describePlace, placeOf, thisMachine } from "./lan.js";
 import type { Line } from "./narrator.js";
 import { format, lineOfBoot, lineOfCloud, lineOfStatus } from "./narrator.js";
 import { keepRestEndpoint, restListen, shadowCommand } from "./rest-endpoint.js";
@@ -22,6 +23,8 @@ interface RunOptions {
   readonly objectsPort?: number;
   readonly downloadsPort?: number;
   readonly serial: string;
+  readonly allow: readonly string[];
+  readonly lan?: true | readonly string[];
   readonly engine: Engine;
   readonly device: boolean;
 }
@@ -67,7 +70,7 @@ Examples:
 
 const program = new Command("skerry")
   .description(
-    "A local AWS IoT cloud and a virtual sensor node, over mutual TLS on this machine only.",
+    "A local AWS IoT cloud and a virtual sensor node, over mutual TLS; on this machine only, unless --lan is given.",
   )
   .option(
     "--state <folder>",
@@ -95,6 +98,16 @@ const program = new Command("skerry")
     "serial number of the device; the cloud lets just this one in",
     toSerial,
     "SN-0001",
+  )
+  .option(
+    "--allow <number>",
+    "serial number of another device that is let in; may be given several times",
+    (text, others: readonly string[]) => [...others, toSerial(text)],
+    [],
+  )
+  .option(
+    "--lan [name-or-address...]",
+    "for boards on the bench: listens for MQTT and downloads beyond this machine, as these (default: its own addresses); no virtual node",
   )
   .addOption(engineOption())
   .option("--no-device", "only the cloud, for a device of your own")
@@ -175,6 +188,8 @@ async function run(options: RunOptions): Promise<void> {
   const { Cloud } = await import("./cloud/cloud.js");
   const { startDevice } = await import("./fleet/device.js");
   const state = resolve(options.state);
+  const place =
+    options.lan === undefined ? thisMachine : placeOf(options.lan === true ? [] : options.lan);
   makeFolder(state);
   console.log(`State lives in ${options.state}. Ctrl-C ends.`);
   const signer = openLocalSigner(state);
@@ -183,18 +198,25 @@ async function run(options: RunOptions): Promise<void> {
   let hint = true;
   let running: string | undefined;
   let objectsPort: number | undefined;
+  let downloadsPort = 0;
   const cloud = await Cloud.open({
     directory: join(state, "cloud"),
-    listen: { host: "127.0.0.1", port: options.port },
+    listen: { host: place.host, port: options.port },
+    serverNames: place.names,
     rest: restListen(state, options.restPort),
     objects: {
       uploads: localPort(options.objectsPort, 8881),
-      downloads: localPort(options.downloadsPort, 8443),
+      downloads: {
+        ...localPort(options.downloadsPort, 8443),
+        host: place.host,
+        name: place.endpoint,
+      },
     },
-    allow: [options.serial],
+    allow: [options.serial, ...options.allow],
     onEvent: event => {
       say("cloud", lineOfCloud(event));
       if (event.type === "uploadsListening") objectsPort = event.port;
+      if (event.type === "downloadsListening") downloadsPort = event.port;
       if (event.type === "restListening") keepRestEndpoint(state, event.port, objectsPort);
       // Said once, when it works and has not scrolled away yet.
       if (!hint || event.type !== "clientConnected" || event.thingName === undefined) return;
@@ -207,7 +229,7 @@ async function run(options: RunOptions): Promise<void> {
   cloud.codeSigning.putProfile(localSignerName, signer.profile);
   const { certificate, key, trustAnchor } = cloud.claim();
   const config = {
-    endpoint: "localhost",
+    endpoint: place.endpoint,
     port: cloud.port!,
     trustAnchors: [trustAnchor],
     claim: { certificate, key },
@@ -223,20 +245,25 @@ async function run(options: RunOptions): Promise<void> {
   const firmwarePath = join(state, "firmware.json");
   rmSync(firmwarePath, { force: true });
   writeFileSync(firmwarePath, `${firmware}\n`, { mode: 0o600 });
+  if (options.lan !== undefined) {
+    const firmware = join(options.state, "firmware.json");
+    console.log(describePlace(place, { port: cloud.port!, downloads: downloadsPort, firmware }));
+  }
   try {
-    const device = options.device
-      ? await startDevice({
-          engine: options.engine,
-          directory: join(state, "device"),
-          config,
-          onStatus: status => say("device", lineOfStatus(status)),
-          onBoot: event => {
-            if (event.type === "started") running = event.version;
-            say("device", lineOfBoot(event));
-          },
-          onCrash: fail,
-        })
-      : undefined;
+    const device =
+      options.device && options.lan === undefined
+        ? await startDevice({
+            engine: options.engine,
+            directory: join(state, "device"),
+            config,
+            onStatus: status => say("device", lineOfStatus(status)),
+            onBoot: event => {
+              if (event.type === "started") running = event.version;
+              say("device", lineOfBoot(event));
+            },
+            onCrash: fail,
+          })
+        : undefined;
     await ended;
     await device?.stop();
   } finally {

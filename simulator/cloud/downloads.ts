@@ -2,7 +2,7 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, isIPv6 } from "node:net";
 import type { PemIdentity } from "./authority.js";
 import type { Acceptor, Link } from "./broker-types.js";
 import {
@@ -27,7 +27,9 @@ export interface DownloadsOptions {
   readonly timer: Timer;
   readonly pending: PendingWork;
   readonly server: PemIdentity;
-  /** What presigned URLs begin with; absent: the listener, by the name localhost. */
+  /** Of the listener, in presigned URLs; default localhost. */
+  readonly name?: string;
+  /** What presigned URLs begin with; absent: the listener, by its name. */
   readonly endpoint?: string;
 }
 
@@ -68,7 +70,9 @@ export class Downloads {
 
   get endpoint(): string {
     const { port } = this;
-    return this.#options.endpoint ?? `https://localhost${port === undefined ? "" : `:${port}`}`;
+    const { endpoint, name = "localhost" } = this.#options;
+    const host = isIPv6(name) ? `[${name}]` : name;
+    return endpoint ?? `https://${host}${port === undefined ? "" : `:${port}`}`;
   }
 
   /** A link that is not TLS: its other end takes the server at its word. */

@@ -26,9 +26,9 @@ export const fileSchemas = { ...streamSchemas, ...signingSchemas, ...otaSchemas 
 export interface ObjectStorageOptions {
   /** The S3 API over HTTP, for this machine only. Absent: none. */
   readonly uploads?: Listen & { readonly host: "127.0.0.1" | "::1" };
-  /** Presigned downloads over HTTPS. Absent: only `acceptDownload`. */
-  readonly downloads?: Listen;
-  /** What presigned URLs begin with, where that is not the download listener by the name localhost. */
+  /** Presigned downloads over HTTPS, by that name (default localhost). Absent: only `acceptDownload`. */
+  readonly downloads?: Listen & { readonly name?: string };
+  /** What presigned URLs begin with, where that is not the download listener by its name. */
   readonly endpoint?: string;
   readonly limits?: Partial<ObjectLimits>;
 }
@@ -105,10 +105,14 @@ export class FileServices {
 
   constructor(options: FileServicesOptions) {
     const { objects, store, clock, pending, random, storage, jobs, onEvent } = options;
-    const { endpoint } = storage;
+    const { endpoint, downloads: { name } = {} } = storage;
     this.#options = options;
     this.objects = objects;
-    this.downloads = new Downloads({ ...options, ...(endpoint === undefined ? {} : { endpoint }) });
+    this.downloads = new Downloads({
+      ...options,
+      ...(name === undefined ? {} : { name }),
+      ...(endpoint === undefined ? {} : { endpoint }),
+    });
     this.streams = new Streams({ store, objects, clock, pending });
     this.codeSigning = new CodeSigning(store, objects);
     const { streams, codeSigning } = this;

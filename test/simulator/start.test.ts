@@ -6,48 +6,16 @@ import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import test, { type ExecutionContext } from "ava";
 import type { SensorNodeConfig } from "../../examples/sensor-node/sensor-node.js";
 import { keepRestEndpoint, restListen, shadowCommand } from "../../simulator/rest-endpoint.js";
 import { openLocalSigner } from "../../simulator/signing/local-signer.js";
-
-const main = fileURLToPath(new URL("../../simulator/main.js", import.meta.url));
+import { main, start } from "./start-command.js";
 
 async function newState(t: ExecutionContext): Promise<string> {
   const state = await mkdtemp(join(tmpdir(), "skerry-start-"));
   t.teardown(() => rm(state, { recursive: true, force: true }));
   return state;
-}
-
-function start(t: ExecutionContext, ...options: string[]) {
-  const child = spawn(process.execPath, [main, ...options], { stdio: ["ignore", "pipe", "pipe"] });
-  t.teardown(() => child.kill("SIGKILL"));
-  let out = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on("data", text => {
-      out += text;
-      child.emit("said");
-    });
-  }
-  // Kept from the beginning: it may end at any time, and nobody waits for what is not coming any more.
-  const closed = once(child, "close");
-  const until = async (pattern: RegExp): Promise<RegExpExecArray> => {
-    for (;;) {
-      const found = pattern.exec(out);
-      if (found !== null) return found;
-      const said = once(child, "said", { signal: AbortSignal.timeout(30_000) });
-      const ended = closed.then(([code]) => Promise.reject(new Error(`ended: ${code}`)));
-      await Promise.race([said, ended]).catch(cause => {
-        throw new Error(`${pattern} was not said: ${out}`, { cause });
-      });
-    }
-  };
-  const stop = async (): Promise<void> => {
-    child.kill("SIGTERM");
-    t.deepEqual(await closed, [0, null]);
-  };
-  return { until, stop };
 }
 
 /** A command that ends by itself. @param folder where it is run */

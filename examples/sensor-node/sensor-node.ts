@@ -6,6 +6,7 @@ import {
   type Host,
   type OwnIdentity,
 } from "../../src/index.js";
+import { type Board, type Colour, noBoard } from "./board.js";
 
 /** With a claim to be provisioned by, or with an identity that it already has. */
 export type SensorNodeConfig = Place & (Claimed | OwnIdentity);
@@ -33,6 +34,8 @@ interface Place {
   /** Asks for another certificate at this age. */
   readonly rotateAfterDays?: number;
   readonly keepAliveSeconds?: number;
+  /** One message for the readings of so many seconds; a message for each reading when absent. */
+  readonly windowSeconds?: number;
 }
 
 interface Claimed {
@@ -42,11 +45,9 @@ interface Claimed {
   readonly template: string;
 }
 
-/** A room that warms by a tenth of a degree a minute and is aired every hour, until a board has a real thermometer. */
-function readSensor(ticks: number): { temperature: number; humidity: number } {
-  const minute = (ticks / 60_000) % 60;
-  return { temperature: 21.5 + Math.round(minute) / 10, humidity: 40 };
-}
+const colours: readonly Colour[] = Object.freeze(["off", "red", "blue"]);
+/** Half of a blink. */
+const blinkMs = 250;
 
 function identityOf(config: SensorNodeConfig): ClaimIdentity | OwnIdentity {
   if (!("claim" in config)) return config;
@@ -59,7 +60,9 @@ export function sensorNode(
   host: Host,
   config: SensorNodeConfig,
   onStatus: (status: AgentStatus) => void,
+  board: Board = noBoard(host),
 ): Agent {
+  let alertAbove = 27;
   const agent = new Agent({
     host,
     endpoint: config.endpoint,
@@ -79,8 +82,20 @@ export function sensorNode(
     // What is measured waits on flash until the cloud has it; where there is none, in memory.
     ...(host.flash && { outbox: {} }),
     telemetry: {
-      // An alert overtakes all else that waits. With `windowSeconds: 60` a minute's readings would be one message.
-      channels: { climate: { thresholds: { temperature: { above: 27, hysteresis: 1 } } } },
+      channels: {
+        climate: {
+          ...(config.windowSeconds === undefined ? {} : { windowSeconds: config.windowSeconds }),
+          // An alert overtakes all else that waits. Read with each reading, so that the setting goes for the next one.
+          thresholds: {
+            temperature: {
+              get above() {
+                return alertAbove;
+              },
+              hysteresis: 1,
+            },
+          },
+        },
+      },
     },
     onStatus,
     ...(config.builtAt === undefined ? {} : { builtAt: config.builtAt }),
@@ -92,27 +107,44 @@ export function sensorNode(
 
   const settings = agent.settings({
     sampleSeconds: { type: "integer", min: 1, max: 3600, default: 60 },
-    led: { type: "enum", values: ["off", "red", "blue"], default: "off" },
+    alertAbove: { type: "number", min: -40, max: 125, default: alertAbove },
+    // The button turns it too, and then it is the button that counts.
+    led: { type: "enum", values: colours, default: "off", wins: "device" },
   });
-  // `{"operation":"blink","times":3}`, until a board has a real lamp.
-  agent.jobs.on("blink", job => {
-    let left = Math.min(job.read({ times: "integer" }).times ?? 3, 100);
-    const blinking = host.timer.repeat(() => {
-      if (--left > 0) return;
-      host.timer.clear(blinking);
-      job.succeed();
-    }, 500);
-  });
-  // What must hold before new firmware is confirmed.
-  agent.health.check("sensor", () => Number.isFinite(readSensor(host.clock.ticks()).temperature));
 
-  const sample = () => agent.telemetry.send("climate", readSensor(host.clock.ticks()));
+  const sample = () => agent.telemetry.send("climate", { ...board.read() });
   let sampling = host.timer.repeat(sample, settings.values.sampleSeconds * 1000);
-  settings.onChange = ({ sampleSeconds }) => {
+  board.light(settings.values.led);
+  settings.onChange = changed => {
+    const { sampleSeconds, led } = changed;
+    alertAbove = changed.alertAbove ?? alertAbove;
+    if (led !== undefined) board.light(led);
     if (sampleSeconds === undefined) return;
     host.timer.clear(sampling);
     sampling = host.timer.repeat(sample, sampleSeconds * 1000);
   };
+  board.onPress = () => {
+    const led = colours[(colours.indexOf(settings.values.led) + 1) % colours.length]!;
+    board.light(led);
+    settings.set({ led });
+    agent.telemetry.send("button", { led });
+  };
+
+  // `{"operation":"blink","times":3}`
+  agent.jobs.on("blink", job => {
+    let left = 2 * Math.min(job.read({ times: "integer" }).times ?? 3, 100);
+    const lit: Colour = settings.values.led === "off" ? "red" : settings.values.led;
+    const blinking = host.timer.repeat(() => {
+      left--;
+      if (left > 0) return board.light(left % 2 === 0 ? "off" : lit);
+      host.timer.clear(blinking);
+      board.light(settings.values.led);
+      job.succeed();
+    }, blinkMs);
+  });
+  // What must hold before new firmware is confirmed.
+  agent.health.check("sensor", () => Number.isFinite(board.read().temperature ?? 0));
+
   sample();
   return agent;
 }

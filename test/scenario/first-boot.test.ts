@@ -37,7 +37,7 @@ test("a blank board earns its identity, drops the claim, reports its settings an
   t.is(identityOf(world)?.thingName, "node-SN-1");
   t.deepEqual(world.cloud.clients(), ["node-SN-1"]);
   t.deepEqual(world.cloud.shadow("node-SN-1")?.["state"], {
-    reported: { sampleSeconds: 60, led: "off" },
+    reported: { sampleSeconds: 60, alertAbove: 27, led: "off" },
   });
   t.is(world.cloudSaw("message").length, 1);
   t.deepEqual(Object.keys(heldIn(world.flash).record), ["identity"]);
@@ -72,7 +72,7 @@ test("a desired value is applied, saved and reported; one out of bounds is refus
   await world.clock.run(2000);
   const state = world.cloud.shadow("node-SN-1")?.["state"] as { reported: object; delta: object };
   const _verdicts = { sampleSeconds: "out of range: 0 is below 1" };
-  t.deepEqual(state.reported, { sampleSeconds: 60, led: "blue", _verdicts });
+  t.deepEqual(state.reported, { sampleSeconds: 60, alertAbove: 27, led: "blue", _verdicts });
   t.deepEqual(state.delta, { sampleSeconds: 0 });
   const [refused] = world.seen("settingRefused");
   t.true(
@@ -84,7 +84,7 @@ test("a desired value is applied, saved and reported; one out of bounds is refus
   power.cut();
   world.boot();
   await world.clock.run(10_000);
-  t.deepEqual(reportedBy(world), { sampleSeconds: 60, led: "blue", _verdicts });
+  t.deepEqual(reportedBy(world), { sampleSeconds: 60, alertAbove: 27, led: "blue", _verdicts });
 });
 
 test("what was desired while the device was offline is in force after it is back", async t => {
@@ -100,6 +100,7 @@ test("what was desired while the device was offline is in force after it is back
   await world.clock.run(2000);
   t.deepEqual(reportedBy(world), {
     sampleSeconds: 60,
+    alertAbove: 27,
     led: "red",
   });
   const measured = world.cloudSaw("message").length;

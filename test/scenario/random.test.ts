@@ -50,7 +50,7 @@ test(`${seeds} seeded hours of cuts, power losses and changed settings end provi
     if (wanted)
       t.deepEqual(
         shadow.state.reported,
-        { sampleSeconds: wanted.sampleSeconds, led: wanted.led },
+        { sampleSeconds: wanted.sampleSeconds, alertAbove: 27, led: wanted.led },
         where,
       );
     const bugs = world.statuses.filter(

@@ -1,4 +1,5 @@
 // One local cloud, one device, one network, in virtual time and with seeded chance.
+import type { Board } from "../../examples/sensor-node/board.js";
 import { type SensorNodeConfig, sensorNode } from "../../examples/sensor-node/sensor-node.js";
 import { Cloud, type CloudEvent } from "../../simulator/cloud/cloud.js";
 import { VirtualClock } from "../../simulator/world/clock.js";
@@ -18,7 +19,12 @@ export interface World {
   readonly events: CloudEvent[];
   readonly statuses: AgentStatus[];
   /** Powers a device on, with what the flash holds. */
-  boot(power?: Power, serialNumber?: string, more?: Partial<SensorNodeConfig>): Agent;
+  boot(
+    power?: Power,
+    serialNumber?: string,
+    more?: Partial<SensorNodeConfig>,
+    board?: Board,
+  ): Agent;
   seen(type: AgentStatus["type"]): AgentStatus[];
   cloudSaw(type: CloudEvent["type"]): CloudEvent[];
 }
@@ -47,7 +53,7 @@ export async function openWorld(seed = 1): Promise<World> {
     flash,
     events,
     statuses,
-    boot: (power = new Power(), serialNumber = "SN-1", more = {}) => {
+    boot: (power = new Power(), serialNumber = "SN-1", more = {}, board) => {
       const host = virtualHost({ id: "board-1", clock, random, network, flash, power });
       const config = {
         endpoint: "cloud.test",
@@ -58,7 +64,7 @@ export async function openWorld(seed = 1): Promise<World> {
         serialNumber,
         ...more,
       };
-      const agent = sensorNode(host, config, status => statuses.push(status));
+      const agent = sensorNode(host, config, status => statuses.push(status), board);
       agent.start();
       return agent;
     },

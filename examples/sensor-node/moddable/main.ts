@@ -1,5 +1,6 @@
 // Firmware entry for Moddable, on ESP32 and on the desktop simulator; the product itself is ../sensor-node.ts.
 import config from "mc/config";
+import { openBoard } from "skerry/examples/sensor-node/moddable/platform/board";
 import { host } from "skerry/hosts/moddable/host";
 import { sensorNode } from "../sensor-node.js";
 
@@ -41,6 +42,7 @@ function start(): ReturnType<typeof sensorNode> | undefined {
       ...(config.firmwareVersion === undefined ? {} : { firmwareVersion: config.firmwareVersion }),
     },
     status => trace(`sensor node: ${describe(status)}\n`),
+    openBoard(host, config.board ?? {}),
   );
   started.start();
   return started;

@@ -34,10 +34,12 @@ export type BootEvent =
 
 /** The engine's last words; the simulator stays open after them. */
 const abortWords = "XS abort:";
+/** Of what runs programs for others: what it was to run cannot be run, or is not there. */
+const notRun: readonly (number | string)[] = [126, 127];
 /** A firmware that crashes at once is started once a second. */
 const pauseMs = 1000;
 
-/** @returns once the firmware has ended with status 0, or was told to end. @throws Error when there is nothing to run */
+/** @returns once the firmware has ended with status 0, or was told to end. @throws Error when there is nothing to run, or nothing to run it with */
 export async function runSlots(options: BootOptions): Promise<void> {
   const { home, image, command, onEvent, signal } = options;
   const firmware = join(home, "running", "mc.so");
@@ -54,6 +56,10 @@ export async function runSlots(options: BootOptions): Promise<void> {
     if (signal?.aborted) return;
     onEvent?.({ type: "ended", status });
     if (status === 0) return;
+    if (notRun.includes(status))
+      throw new Error(
+        `The command ended with ${status}: a program in it cannot be run. Is all of "${command.join(" ")}" on the PATH?`,
+      );
     if (status !== restartStatus) await new Promise(resolve => setTimeout(resolve, pauseMs));
   }
 }

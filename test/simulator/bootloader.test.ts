@@ -133,3 +133,12 @@ test("who started it ends it, and the firmware with it", async t => {
   });
   t.deepEqual(started, ["started"]);
 });
+
+test("a command that cannot be run is not started again and again", async t => {
+  const home = newHome();
+  const image = pack(home, "1.0.0", "");
+  const command = ["sh", "-c", "exec no-such-simulator"] as const;
+  await t.throwsAsync(runSlots({ home, image, command: [...command] }), {
+    message: /^The command ended with 127: .*"sh -c exec no-such-simulator" on the PATH\?$/,
+  });
+});

@@ -1,11 +1,11 @@
-// What the firmware entry takes from Moddable and from the product manifest.
+// What firmware takes from Moddable and from the product manifest.
 
 declare function trace(...text: string[]): void;
 
 declare module "mc/config" {
   const config: {
-    readonly sensorNode?: import("../sensor-node.js").SensorNodeConfig;
-    readonly board?: import("./config.js").BoardConfig;
+    readonly sensorNode?: import("./sensor-node/sensor-node.js").SensorNodeConfig;
+    readonly board?: import("./sensor-node/moddable/config.js").BoardConfig;
     /** Seconds since 1970, as text. */
     readonly builtAt?: string;
     readonly firmwareVersion?: string;
@@ -14,11 +14,11 @@ declare module "mc/config" {
 }
 
 declare module "skerry/hosts/moddable/host" {
-  export const host: import("../../../src/host.js").Host;
+  export const host: import("../src/host.js").Host;
 }
 
 declare module "skerry/examples/sensor-node/moddable/platform/board" {
-  export const openBoard: typeof import("./simulator/board.js").openBoard;
+  export const openBoard: typeof import("./sensor-node/moddable/simulator/board.js").openBoard;
 }
 
 declare module "mc/ffi" {

@@ -1,0 +1,174 @@
+// build, flash, monitor: what is checked before, and which call of the SDK's tools each of them is.
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { gather, writeFragment } from "./configuration.js";
+import { choosePort } from "./port.js";
+import { type Problem, refuse } from "./problem.js";
+import { checkIdf, type Environment, findSdk, type Tools } from "./tools.js";
+
+export interface BoardFlags {
+  readonly config: string;
+  readonly subplatform: string;
+  readonly manifest: string;
+  readonly out: string;
+  /** MB. */
+  readonly flash: string;
+  readonly firmware: string;
+  readonly serial?: string;
+  readonly port?: string;
+  readonly debug?: boolean;
+}
+
+export type Step = "build" | "flash" | "monitor";
+
+export interface Surroundings {
+  /** Skerry's own folder. */
+  readonly root: string;
+  readonly environment: Environment;
+  /** Where ports are; default /dev. */
+  readonly devices?: string;
+  /** Epoch ms; goes into the firmware as the least time there can be. */
+  now(): number;
+  say(line: string): void;
+}
+
+/** One call: the program, its words, and what it finds in its environment beside what is there. */
+export interface Call {
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly environment: Environment;
+}
+
+const sdkFolder = join("hosts", "moddable", "esp32");
+
+/**
+ * Checks everything, writes the fragment and the settings, and calls the tools.
+ *
+ * @throws Problems, all that there are; Error when a call ends with something else than 0
+ */
+export async function runStep(step: Step, flags: BoardFlags, place: Surroundings): Promise<void> {
+  for (const call of prepare(step, flags, place)) {
+    place.say(`$ ${[call.program, ...call.args].join(" ")}`);
+    await run(call, place);
+  }
+}
+
+function prepare(step: Step, flags: BoardFlags, place: Surroundings): Call[] {
+  const { root, environment, devices } = place;
+  const sdk = findSdk(environment);
+  const problems: (Problem | undefined)[] = [...sdk.problems];
+  problems.push(...checkIdf(environment, environment["MODDABLE"]));
+  const configuration = gather(flags);
+  const settings = settingsOf(root, flags);
+  if (step !== "monitor") {
+    problems.push(
+      ...builtFaults(root, flags.manifest),
+      ...configuration.problems,
+      settings.problem,
+    );
+  }
+  const fragment = join(flags.out, "configuration.json");
+  if (step === "monitor" && !existsSync(fragment))
+    problems.push({
+      what: `Nothing has been built in ${flags.out}.`,
+      mend: "npm run esp32 -- flash",
+    });
+  const { port, problem } = step === "build" ? {} : choosePort(flags.port, devices);
+  refuse([...problems, problem]);
+
+  mkdirSync(flags.out, { recursive: true });
+  if (step !== "monitor") {
+    writeFragment(fragment, configuration.fragment!);
+    writeSettings(root, flags);
+  }
+  const variables = {
+    ...environment,
+    PATH: sdk.tools!.path,
+    SKERRY_CONFIG: fragment,
+    PARTITIONS_FILE: settings.partitions,
+    SDKCONFIGPATH: settingsFolder(flags.out),
+    ...(port === undefined ? {} : { UPLOAD_PORT: port }),
+  };
+  const targets = { build: ["build"], flash: ["build", "deploy"], monitor: ["xsbug"] }[step];
+  const words = [`builtAt=${Math.floor(place.now() / 1000)}`, `firmwareVersion=${flags.firmware}`];
+  return targets.map(target => callOf(target, flags, sdk.tools!, words, variables));
+}
+
+function callOf(
+  target: string,
+  { debug, subplatform, out, manifest }: BoardFlags,
+  { mcconfig }: Tools,
+  words: readonly string[],
+  environment: Environment,
+): Call {
+  const mode = debug ? ["-d"] : [];
+  const platform = ["-p", `esp32/${subplatform}`];
+  const args = [...mode, "-m", ...platform, "-t", target, "-o", out, manifest, ...words];
+  return { program: mcconfig, args, environment };
+}
+
+/** What Moddable compiles is the JavaScript in `dist`. */
+function builtFaults(root: string, manifest: string): Problem[] {
+  const wanted = ["src/index.js", "hosts/moddable/host.js", "examples/sensor-node/sensor-node.js"];
+  const missing = wanted
+    .map(name => join("dist", name))
+    .find(path => !existsSync(join(root, path)));
+  const problems: Problem[] = [];
+  if (missing !== undefined)
+    problems.push({ what: `${missing} is missing: dist is not built.`, mend: "npm run build" });
+  if (!existsSync(manifest))
+    problems.push({ what: `There is no manifest ${manifest}.`, mend: "Name one: --manifest …" });
+  return problems;
+}
+
+function settingsFolder(out: string): string {
+  return join(out, "sdkconfig");
+}
+
+function settingsOf(
+  root: string,
+  { flash }: BoardFlags,
+): { partitions: string; problem?: Problem } {
+  const name = flash === "4" ? "partitions.csv" : `partitions-${flash}mb.csv`;
+  const partitions = join(root, sdkFolder, name);
+  if (existsSync(partitions)) return { partitions };
+  const what = `There is no partition table for ${flash} MB of flash: ${relative(root, partitions)}.`;
+  return { partitions, problem: { what, mend: "--flash 4, 8 or 16" } };
+}
+
+/** Skerry's settings for ESP-IDF, and the size of the flash, which the SDK takes for 4 MB. */
+function writeSettings(root: string, { flash, out }: BoardFlags): void {
+  const folder = settingsFolder(out);
+  mkdirSync(folder, { recursive: true });
+  const sizes = ["2", "4", "8", "16"].filter(size => size !== flash);
+  const size = [
+    ...sizes.map(other => `CONFIG_ESPTOOLPY_FLASHSIZE_${other}MB=n`),
+    `CONFIG_ESPTOOLPY_FLASHSIZE_${flash}MB=y`,
+    `CONFIG_ESPTOOLPY_FLASHSIZE="${flash}MB"`,
+    "",
+  ].join("\n");
+  for (const [name, more] of [
+    ["sdkconfig.defaults", size],
+    ["sdkconfig.defaults.release", ""],
+  ] as const) {
+    const source = join(root, sdkFolder, name);
+    if (!existsSync(source)) continue;
+    const text = `${readFileSync(source, "utf8")}${more}`;
+    const target = join(folder, name);
+    // The SDK goes by the times of files.
+    if (existsSync(target) && readFileSync(target, "utf8") === text) continue;
+    writeFileSync(target, text);
+  }
+}
+
+function run({ program, args, environment }: Call, { root }: Surroundings): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { cwd: root, env: { ...environment }, stdio: "inherit" });
+    child.once("error", cause => reject(new Error(`${program} cannot be run.`, { cause })));
+    child.once("close", (status, signal) => {
+      if (status === 0) resolve();
+      else reject(new Error(`${program} has ended with ${status ?? signal}: see above.`));
+    });
+  });
+}

@@ -1,0 +1,198 @@
+// The command `configure`: Wi-Fi and pins of the bench, and the configuration for a cloud other than the local one.
+import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { Writable } from "node:stream";
+import type { BoardConfig } from "../../examples/sensor-node/moddable/config.js";
+import { benchPath, readBench, type WiFi, writeBench, writeSecret } from "./configuration.js";
+
+export interface ConfigureFlags {
+  readonly config?: string;
+  readonly ssid?: string;
+  readonly password?: string;
+  readonly passwordFile?: string;
+  readonly open?: boolean;
+  readonly led?: number;
+  readonly ledOn?: number;
+  readonly button?: number;
+  readonly window?: number;
+  readonly endpoint?: string;
+  readonly endpointPort?: number;
+  readonly anchor?: readonly string[];
+  readonly claim?: string;
+  readonly claimKey?: string;
+  readonly template?: string;
+  readonly thing?: string;
+  readonly certificate?: string;
+  readonly key?: string;
+  readonly serial?: string;
+  readonly signer?: string;
+}
+
+/** @returns lines that say what was written */
+export async function configure(flags: ConfigureFlags): Promise<string[]> {
+  const config =
+    flags.config ?? (flags.endpoint === undefined ? ".skerry/firmware.json" : ".skerry/aws.json");
+  const said: string[] = [];
+  // All of it is looked at before any of it is written.
+  const cloud = flags.endpoint === undefined ? undefined : cloudOf(flags, flags.endpoint);
+  const wifi = flags.ssid === undefined ? undefined : await wifiOf(flags, flags.ssid);
+  const before = readBench(config);
+  const board = boardOf(flags, before.board);
+  if (cloud !== undefined) {
+    writeSecret(config, `${JSON.stringify({ config: { sensorNode: cloud } }, null, 2)}\n`);
+    said.push(`${config}: endpoint ${flags.endpoint}; build with --config ${config}`);
+  }
+  if (wifi !== undefined || board !== undefined || flags.window !== undefined) {
+    writeBench(config, {
+      ...before,
+      ...(wifi && { wifi }),
+      ...(board && { board }),
+      ...(flags.window === undefined ? {} : { windowSeconds: flags.window }),
+    });
+    const what = wifi === undefined ? "the board" : `Wi-Fi ${JSON.stringify(wifi.ssid)}`;
+    said.push(`${benchPath(config)}: ${what}; for every configuration in that folder`);
+  }
+  if (said.length === 0) throw new Error("There is nothing to configure: see --help.");
+  return said;
+}
+
+async function wifiOf(flags: ConfigureFlags, ssid: string): Promise<WiFi> {
+  const bytes = Buffer.byteLength(ssid);
+  if (bytes < 1 || bytes > 32)
+    throw new Error(`--ssid: ${bytes} bytes; the name of a Wi-Fi has 1 to 32.`);
+  if (flags.open) return { ssid };
+  const password =
+    flags.password ??
+    (flags.passwordFile === undefined
+      ? await askPassword(ssid)
+      : readText("--password-file", flags.passwordFile).replace(/\r?\n$/, ""));
+  if (!/^[ -~]{8,63}$/.test(password) && !/^[0-9A-Fa-f]{64}$/.test(password))
+    throw new Error(
+      `The password has ${password.length} characters; WPA takes 8 to 63 of ASCII, or 64 hexadecimal digits. For a network without one: --open`,
+    );
+  return { ssid, password };
+}
+
+/** Typed unseen; or a line from whatever feeds the input. */
+function askPassword(ssid: string): Promise<string> {
+  const { stdin, stderr } = process;
+  stderr.write(`Password of ${JSON.stringify(ssid)}: `);
+  const output = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const lines = createInterface({ input: stdin, output, terminal: stdin.isTTY === true });
+  return new Promise((resolve, reject) => {
+    lines.once("line", line => {
+      stderr.write("\n");
+      resolve(line);
+      lines.close();
+    });
+    lines.once("close", () => reject(new Error("No password was given.")));
+  });
+}
+
+function boardOf(
+  { led, ledOn, button }: ConfigureFlags,
+  before: BoardConfig | undefined,
+): BoardConfig | undefined {
+  if (led === undefined && button === undefined && ledOn === undefined) return undefined;
+  return {
+    ...before,
+    ...(led === undefined ? {} : { ledPin: led }),
+    ...(ledOn === undefined ? {} : { ledOn: ledOn === 0 ? 0 : 1 }),
+    ...(button === undefined ? {} : { buttonPin: button }),
+  };
+}
+
+function cloudOf(flags: ConfigureFlags, endpoint: string): object {
+  checkEndpoint(endpoint);
+  const { anchor = [], serial, signer } = flags;
+  if (anchor.length === 0)
+    throw new Error(
+      "--anchor is missing: the certificate of the authority that the endpoint's chain leads to. AWS: https://www.amazontrust.com/repository/AmazonRootCA1.pem",
+    );
+  return {
+    endpoint,
+    port: flags.endpointPort ?? 8883,
+    trustAnchors: anchor.map(anchorIn),
+    ...identityOf(flags),
+    ...(serial === undefined ? {} : { serialNumber: serial }),
+    product: "sensor-node",
+    hardware: "devkit",
+    ...(signer === undefined
+      ? {}
+      : { signers: [{ name: "release", publicKey: readText("--signer", signer) }], threshold: 1 }),
+  };
+}
+
+function checkEndpoint(endpoint: string): void {
+  if (!/^[A-Za-z0-9.-]{1,253}$/.test(endpoint))
+    throw new Error(`--endpoint ${endpoint}: a host name is wanted, without scheme, port or path.`);
+  if (
+    /^[a-z0-9]+\.iot\.[a-z0-9-]+\.amazonaws\.com$/.test(endpoint) &&
+    !/^[a-z0-9]+-ats\./.test(endpoint)
+  )
+    throw new Error(
+      `--endpoint ${endpoint}: AWS has retired the authority behind it. Take the one that "aws iot describe-endpoint --endpoint-type iot:Data-ATS" says.`,
+    );
+}
+
+function identityOf(flags: ConfigureFlags): object {
+  const { claim, claimKey, template, thing, certificate, key } = flags;
+  if (claim && claimKey && template)
+    return { claim: pairIn(["--claim", claim], ["--claim-key", claimKey]), template };
+  if (thing && certificate && key)
+    return { thingName: thing, ...pairIn(["--certificate", certificate], ["--key", key]) };
+  throw new Error(
+    "A device needs a claim (--claim, --claim-key and --template), or an identity of its own (--thing, --certificate and --key).",
+  );
+}
+
+type File = readonly [flag: string, path: string];
+
+/** The certificate and its key, which is made PKCS#8: AWS gives PKCS#1. */
+function pairIn(certificateFile: File, keyFile: File): { certificate: string; key: string } {
+  const certificate = certificateIn(certificateFile);
+  let key: KeyObject;
+  try {
+    key = createPrivateKey(readText(...keyFile));
+  } catch (cause) {
+    throw new Error(`${keyFile.join(" ")}: no private key in PEM, or one with a passphrase.`, {
+      cause,
+    });
+  }
+  const { namedCurve, modulusLength = 0 } = key.asymmetricKeyDetails ?? {};
+  const isTaken =
+    namedCurve === "prime256v1" ||
+    (key.asymmetricKeyType === "rsa" && modulusLength >= 2048 && modulusLength <= 4096);
+  if (!isTaken)
+    throw new Error(`${keyFile.join(" ")}: neither P-256 nor RSA of 2048 to 4096 bits.`);
+  if (!certificate.checkPrivateKey(key))
+    throw new Error(`${keyFile.join(" ")} does not belong to ${certificateFile[1]}.`);
+  return {
+    certificate: certificate.toString(),
+    key: key.export({ type: "pkcs8", format: "pem" }).toString(),
+  };
+}
+
+function anchorIn(path: string): string {
+  const certificate = certificateIn(["--anchor", path]);
+  if (!certificate.ca) throw new Error(`--anchor ${path} is no certificate of an authority.`);
+  return certificate.toString();
+}
+
+function certificateIn([flag, path]: File): X509Certificate {
+  const text = readText(flag, path);
+  try {
+    return new X509Certificate(text);
+  } catch (cause) {
+    throw new Error(`${flag} ${path}: no certificate in PEM.`, { cause });
+  }
+}
+
+function readText(flag: string, path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new Error(`${flag} ${path} cannot be read: ${(error as NodeJS.ErrnoException).code}.`);
+  }
+}

@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
+import { checkBuilt } from "./built.js";
 import { gather, writeFragment } from "./configuration.js";
 import { choosePort } from "./port.js";
 import { type Problem, refuse } from "./problem.js";
@@ -38,6 +39,7 @@ export interface Call {
   readonly program: string;
   readonly args: readonly string[];
   readonly environment: Environment;
+  readonly makesImage: boolean;
 }
 
 const sdkFolder = join("hosts", "moddable", "esp32");
@@ -45,12 +47,13 @@ const sdkFolder = join("hosts", "moddable", "esp32");
 /**
  * Checks everything, writes the fragment and the settings, and calls the tools.
  *
- * @throws Problems, all that there are; Error when a call ends with something else than 0
+ * @throws Problems, all that there are; Error when a call ends with something else than 0, or without an image
  */
 export async function runStep(step: Step, flags: BoardFlags, place: Surroundings): Promise<void> {
   for (const call of prepare(step, flags, place)) {
     place.say(`$ ${[call.program, ...call.args].join(" ")}`);
     await run(call, place);
+    if (call.makesImage) checkBuilt(flags);
   }
 }
 
@@ -105,7 +108,7 @@ function callOf(
   const mode = debug ? ["-d"] : [];
   const platform = ["-p", `esp32/${subplatform}`];
   const args = [...mode, "-m", ...platform, "-t", target, "-o", out, manifest, ...words];
-  return { program: mcconfig, args, environment };
+  return { program: mcconfig, args, environment, makesImage: target === "build" };
 }
 
 /** What Moddable compiles is the JavaScript in `dist`. */

@@ -20,8 +20,6 @@ export function choosePort(
   devices = "/dev",
   mayUse = (port: string) => accessSync(port, constants.R_OK | constants.W_OK),
 ): PortChoice {
-  // Windows has no files for ports: the SDK finds out.
-  if (named !== undefined && /^COM\d+$/i.test(named)) return { port: named };
   const found = portsIn(devices);
   const there =
     found.length === 0 ? "No other board is connected." : `There is ${found.join(", ")}.`;

@@ -14,7 +14,7 @@ export interface Tools {
 
 /** The first SDK that has what the hosts import. */
 const oldest = [8, 2] as const;
-const systems: Readonly<Record<string, string>> = { linux: "lin", darwin: "mac", win32: "win" };
+const systems: Readonly<Record<string, string>> = { linux: "lin", darwin: "mac" };
 const setUp =
   "https://github.com/Moddable-OpenSource/moddable/blob/public/documentation/devices/esp32.md";
 
@@ -46,9 +46,14 @@ export function findSdk(
       `The Moddable SDK in ${sdk} is ${version}; ${oldest.join(".")} is the oldest that will do.`,
       "Update it, and build its tools again.",
     );
-  const system = systems[platform] ?? platform;
+  const system = systems[platform];
+  if (system === undefined)
+    return fail(
+      `The SDK's tools are called on Linux and macOS, not on ${platform}.`,
+      "Call mcconfig yourself, with SKERRY_CONFIG naming a manifest fragment: hosts/moddable/README.md",
+    );
   const bin = join(sdk, "build", "bin", system, "release");
-  const mcconfig = join(bin, platform === "win32" ? "mcconfig.bat" : "mcconfig");
+  const mcconfig = join(bin, "mcconfig");
   if (!existsSync(mcconfig))
     return fail(
       `The Moddable SDK in ${sdk} is not built: there is no ${mcconfig}.`,

@@ -34,6 +34,13 @@ const mcconfig = `sdk/build/bin/${system}/release/mcconfig`;
 const standIn = `#!/bin/sh
 echo "$@" >> "$RECORD"
 echo "$SKERRY_CONFIG|$PARTITIONS_FILE|$SDKCONFIGPATH|$UPLOAD_PORT|\${PATH%%:*}" >> "$RECORD.env"
+build="$OUT/tmp/esp32/\${BOARD:-nodemcu}/\${MODE:-release}/sensor-node/xsProj-esp32/build"
+mkdir -p "$build"
+case "$*" in *"-t build"*)
+  touch -t 200101010001 "$build/xs_esp32.a"
+  [ -z "$IDF_FAILS" ] && touch -t 200101010002 "$build/xs_esp32.bin"
+  [ "$IDF_FAILS" = "stale" ] && touch -t 200101010000 "$build/xs_esp32.bin"
+esac
 exit \${FAILS:-0}
 `;
 
@@ -74,6 +81,7 @@ function machine(t: ExecutionContext, change: Readonly<Record<string, string | u
     IDF_PATH: at("idf"),
     PATH: `${at("idf/tools")}:${process.env["PATH"]}`,
     RECORD: at("record"),
+    OUT: at("out"),
   };
   const flags: BoardFlags = {
     config: at("state/firmware.json"),
@@ -140,7 +148,8 @@ test("an unchanged configuration is not written again, because the SDK goes by t
 });
 
 test("another board, flash of 8 MB, the debugger: as the SDK's options and ESP-IDF's settings", async t => {
-  const { at, go, read } = machine(t);
+  const { at, environment, go, read } = machine(t);
+  Object.assign(environment, { BOARD: "esp32s3", MODE: "debug" });
   await go("build", { subplatform: "esp32s3", flash: "8", debug: true });
   t.regex(read("record"), /^-d -m -p esp32\/esp32s3 -t build /);
   t.is(read("record.env").split("|")[1], at("skerry/hosts/moddable/esp32/partitions-8mb.csv"));
@@ -167,6 +176,17 @@ test("what fails in the SDK's tools ends in words, and nothing is written to the
   });
   t.is(read("record").trim().split("\n").length, 1);
 });
+
+for (const [fails, message] of [
+  ["yes", /^ESP-IDF has made no image of this firmware: see above why\. There is none in /],
+  ["stale", /An older one lies in /],
+] as const)
+  test(`an ESP-IDF that fails behind the SDK's back (${fails}) is noticed, and no older image is written`, async t => {
+    const { environment, go, read } = machine(t);
+    environment["IDF_FAILS"] = fails;
+    await t.throwsAsync(go("flash", { port: "/dev/null" }), { message });
+    t.is(read("record").trim().split("\n").length, 1);
+  });
 
 for (const [title, change, what] of [
   ["no SDK version", { "sdk/tools/VERSION": undefined }, /has no tools\/VERSION/],
@@ -221,6 +241,7 @@ test("variables that are not set, or lead nowhere, are named; all problems are t
   const { at, environment, refused } = machine(t, { "state/bench.json": undefined });
   t.like(findSdk({}), { problems: { length: 1, 0: { what: "MODDABLE is not set." } } });
   t.regex(findSdk({ MODDABLE: "sdk" }).problems[0]!.what, /^MODDABLE is sdk, which is no folder/);
+  t.regex(findSdk(environment, "win32").problems[0]!.what, /on Linux and macOS, not on win32/);
   t.regex(checkIdf({}, at("sdk"))[0]!.mend, /Install ESP-IDF v6\.0/);
   t.regex(checkIdf({ IDF_PATH: at("none") }, undefined)[0]!.what, /none, which is no folder/);
   delete environment["MODDABLE"];
@@ -248,7 +269,6 @@ test("a port is the one that was named, or the only one there is", t => {
     throw new Error("EACCES");
   });
   t.regex(denied.problem!.what, /^You may not use .*ttyUSB0/);
-  t.deepEqual(choosePort("COM3", dev), { port: "COM3" });
 });
 
 const quiet = { ssid: "Bench", password: "correct horse" };

@@ -10,10 +10,29 @@ import { guard, report } from "./guard.js";
 const loopback = "127.0.0.1";
 const maxNameLength = 253;
 
+/** What keeps the device in its network, where that is the host's business. */
+export interface ResolverNetwork {
+  whenAddressed(go: () => void, fail: (error: Error) => void): void;
+}
+
 export class NativeResolver implements Resolver {
+  readonly #network: ResolverNetwork | undefined;
   #isClosed = false;
 
+  constructor({ network }: { readonly network?: ResolverNetwork | undefined } = {}) {
+    this.#network = network;
+  }
+
+  /** While the network comes up the question waits for it; where it does not, that is the error. */
   resolve(options: ResolveOptions): void {
+    const go = () => {
+      if (!this.#isClosed) this.#resolve(options);
+    };
+    if (!this.#network) go();
+    else this.#network.whenAddressed(go, error => this.#later(options, undefined, error));
+  }
+
+  #resolve(options: ResolveOptions): void {
     const { host } = options;
     if (parseAddress(host) !== undefined || host.includes(":")) this.#later(options, host);
     else if (host.toLowerCase() === "localhost") this.#later(options, loopback);
@@ -25,17 +44,17 @@ export class NativeResolver implements Resolver {
     this.#isClosed = true;
   }
 
-  #later(options: ResolveOptions, address: string | undefined): void {
-    Timer.set(() => this.#answer(options, address), 0);
+  #later(options: ResolveOptions, address: string | undefined, error?: Error): void {
+    Timer.set(() => this.#answer(options, address, error), 0);
   }
 
-  #answer(options: ResolveOptions, address: string | undefined): void {
+  #answer(options: ResolveOptions, address: string | undefined, error?: Error): void {
     if (this.#isClosed) return;
     const { host } = options;
     guard(
       () => {
         if (address !== undefined) options.onResolved(host, address);
-        else options.onError(host, new Error(`${host} has no address`));
+        else options.onError(host, error ?? new Error(`${host} has no address`));
       },
       error => report("dns", error),
     );

@@ -1,6 +1,7 @@
 // This machine as the agent sees it. Not preloaded: it is put together when the firmware starts.
 
 import { prepare } from "skerry/platform/machine";
+import { openNetwork } from "skerry/platform/network";
 import { openDomain } from "skerry/platform/storage";
 import type { Host } from "../../src/host.js";
 import { MonotonicClock } from "./clock.js";
@@ -16,13 +17,18 @@ prepare();
 
 const keyValue = new BoundedStorage(openDomain);
 const crypto = new NativeCrypto();
+const clock = new MonotonicClock();
+const timer = new NativeTimers();
+
+/** The Wi-Fi that the build names, and the time of day; the module firmware imports as `skerry/network`. */
+export const network = openNetwork({ clock, timer, crypto });
 
 export const host: Host = {
-  clock: new MonotonicClock(),
-  timer: new NativeTimers(),
+  clock,
+  timer,
   crypto,
   system: new Board(keyValue),
-  dns: { io: NativeResolver },
+  dns: { io: NativeResolver, network } as Host["dns"],
   tls: { io: TLSSocket },
   keyValue,
   ...openFlash(crypto),

@@ -66,8 +66,12 @@ function told<Result>(code: ErrorCode, where: string, work: () => Result): Resul
   try {
     return work();
   } catch (cause) {
-    throw new AgentError(code, `${where}: storage refuses`, { cause });
+    throw new AgentError(code, `${where}: storage refuses: ${textOf(cause)}`, { cause });
   }
+}
+
+function textOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
 }
 
 function refused(why: string): AgentError {

@@ -22,7 +22,12 @@ declare module "timer" {
 }
 
 declare module "time" {
-  const Time: { readonly ticks: number; delta(start: number, end: number): number };
+  const Time: {
+    readonly ticks: number;
+    delta(start: number, end: number): number;
+    /** The wall clock. */
+    set(seconds: number): void;
+  };
   export default Time;
 }
 
@@ -203,6 +208,33 @@ declare module "embedded:io/socket/tcp" {
   }
 }
 
+declare module "embedded:io/socket/udp" {
+  export interface Packet extends ArrayBuffer {
+    readonly address: string;
+    readonly port: number;
+  }
+  export default class UDP {
+    constructor(options: { onReadable(count: number): void });
+    /** @returns undefined when there is none left */
+    read(): Packet | undefined;
+    write(bytes: Uint8Array, address: string, port: number): void;
+    close(): void;
+  }
+}
+
+declare module "embedded:network/interface/wifi" {
+  /** Has to be told to join again each time; tells no reasons. */
+  export default class WiFi {
+    constructor(options: { onChanged(property: "connection" | "address"): void });
+    /** 200 out, 300 joining, 400 in, 500 in and with addresses. */
+    readonly connection: number;
+    readonly address: string | undefined;
+    /** @throws while it is joining */
+    connect(options: { readonly SSID: string; readonly password?: string }): void;
+    disconnect(): void;
+  }
+}
+
 declare module "embedded:network/mqtt/client" {
   import type { ControlMessage, ReadableInfo, WriteOptions } from "skerry/src/mqtt/client";
 
@@ -263,7 +295,7 @@ declare module "embedded:storage/key-value" {
     delete(key: string): void;
     close(): void;
   }
-  const storage: { open(options: { path: string; format: "buffer" }): Domain };
+  const storage: { open(options: { path: string; format: "buffer"; mode?: "r" }): Domain };
   export default storage;
 }
 

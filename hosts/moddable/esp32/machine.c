@@ -3,6 +3,7 @@
 #include <string.h>
 #include "esp_attr.h"
 #include "app_update/include/esp_ota_ops.h"
+#include "esp_partition.h"
 #include "esp_sleep.h"
 #include "esp_wifi.h"
 #include "sdkconfig.h"
@@ -15,6 +16,12 @@ void skerry_sleep(double delayMs);
 /* At most 64 bytes. */
 void skerry_retained_read(uint8_t *buffer, uint32_t length);
 void skerry_retained_write(uint8_t *buffer, uint32_t length);
+
+/*
+ * The partition of that number, as the table has them: 16 bytes of label, type, subtype, two of nothing, then offset and size as
+ * four bytes each, the least significant first. Returns 1, or 0 where there are no more.
+ */
+int32_t skerry_partition(uint32_t number, uint8_t *entry);
 
 /* Slots: 0 is the one that runs, 1 the one that does not. */
 
@@ -44,6 +51,29 @@ void skerry_retained_read(uint8_t *buffer, uint32_t length)
 void skerry_retained_write(uint8_t *buffer, uint32_t length)
 {
 	memcpy(retained, buffer, length < sizeof(retained) ? length : sizeof(retained));
+}
+
+int32_t skerry_partition(uint32_t number, uint8_t *entry)
+{
+	const esp_partition_t *partition;
+	esp_partition_iterator_t at =
+		esp_partition_find(ESP_PARTITION_TYPE_ANY, ESP_PARTITION_SUBTYPE_ANY, NULL);
+	/* At the end the iterator is released, and NULL. */
+	while (at != NULL && number-- > 0)
+		at = esp_partition_next(at);
+	if (at == NULL)
+		return 0;
+	partition = esp_partition_get(at);
+	memset(entry, 0, 28);
+	memcpy(entry, partition->label, strnlen(partition->label, 16));
+	entry[16] = (uint8_t)partition->type;
+	entry[17] = (uint8_t)partition->subtype;
+	for (int i = 0; i < 4; i++) {
+		entry[20 + i] = (uint8_t)(partition->address >> (8 * i));
+		entry[24 + i] = (uint8_t)(partition->size >> (8 * i));
+	}
+	esp_partition_iterator_release(at);
+	return 1;
 }
 
 static const esp_partition_t *slot_partition(uint32_t slot)

@@ -1,12 +1,18 @@
 // The ESP32's machine, through functions of ESP-IDF that the manifest names.
 import FFI from "mc/ffi";
+import { faultsOf } from "skerry/hosts/moddable/boot/partition-table";
+import { partitions } from "skerry/hosts/moddable/boot/partitions";
+import { describeMount } from "skerry/hosts/moddable/boot/storage-words";
 import { type ResetReason, resetReasonOf } from "skerry/hosts/moddable/reset-reason";
 import { toHex } from "skerry/src/util/bytes";
 import Time from "time";
 import type { Retained } from "../../../src/host.js";
 
 interface Native {
-  esp_fill_random(buffer: ArrayBufferLike, length: number): void;
+  skerry_before_main(): number;
+  skerry_storage_error(): number;
+  skerry_storage_is_frozen(): number;
+  skerry_random(buffer: ArrayBufferLike, length: number): number;
   esp_restart(): void;
   skerry_sleep(delayMs: number): void;
   skerry_retained_read(buffer: ArrayBufferLike, length: number): void;
@@ -24,13 +30,28 @@ function library(): Native {
   return new FFI() as Native;
 }
 
+/** Says on the console what is amiss with this board's flash; what needs it says so again, as an error. */
 export function prepare(): void {
-  // Nothing to prepare here.
+  const native = library();
+  // Has been called long before, unless the product has taken the place where the manifest has it called.
+  native.skerry_before_main();
+  const mount = describeMount(
+    native.skerry_storage_error(),
+    native.skerry_storage_is_frozen() !== 0,
+  );
+  if (mount !== undefined) trace(`skerry: ${mount}\n`);
+  for (const fault of faultsOf(partitions())) trace(`skerry: partition table: ${fault}\n`);
 }
 
-/** The generator has its full entropy while the radio is on. @see ESP-IDF "Random Number Generation" */
+/**
+ * True random numbers only: from the hardware while the radio feeds it, before that from what was drawn at the start.
+ *
+ * @throws when the radio is off, and what was drawn at the start is used up
+ * @see ESP-IDF "Random Number Generation"
+ */
 export function fillRandom(buffer: ArrayBufferLike): void {
-  library().esp_fill_random(buffer, buffer.byteLength);
+  if (library().skerry_random(buffer, buffer.byteLength) !== 0)
+    throw new Error(`random: ${buffer.byteLength} bytes are not to be had before Wi-Fi is on`);
 }
 
 /** Milliseconds on a 32-bit counter whose differences `elapsed` tells. */

@@ -19,10 +19,10 @@ const parts = Object.keys(needs);
 const platforms = ["lin", "esp32"];
 
 /** What firmware names, or the SDK. */
-const entries = ["skerry", "skerry/host", "rng", "ssl/ciphersuites"];
+const entries = ["skerry", "skerry/host", "skerry/network", "rng", "ssl/ciphersuites"];
 
 /** What has to wait for run time: it calls the machine when it is evaluated, or imports a module that does. */
-const notPreloadable = ["skerry/host", "skerry/hosts/moddable/host"];
+const notPreloadable = ["skerry/host", "skerry/network", "skerry/hosts/moddable/host"];
 const notPreloadableOn: Readonly<Record<string, readonly string[]>> = {
   // Storage and flash are files there.
   lin: [
@@ -158,6 +158,15 @@ test("both platforms bring the same modules", t => {
   const names = (platform: string) => modulesIn(`hosts/moddable/${platform}`).map(fileOf);
   const fileOf = (path: string) => path.split("/").at(-1);
   t.deepEqual(names("esp32"), names("simulator"));
+});
+
+test("the SDK brings up no network of its own, and asks nobody for the time", t => {
+  // A Wi-Fi that cannot be joined would keep the SDK's from ever starting the product.
+  t.deepEqual(manifestAt("hosts/moddable/esp32/manifest.json").modules?.["~"], [
+    "$(BUILD)/devices/esp32/setup/network",
+    "$(MODULES)/network/sntp/modsntp",
+    "$(MODULES)/network/sntp/sntp",
+  ]);
 });
 
 test("slots are emulated in the simulator's firmware, and in no board's", t => {

@@ -27,6 +27,8 @@ import "../../../portable/cases/jobs.js";
 import "../../../portable/cases/json.js";
 import "../../../portable/cases/machines.js";
 import "../../../portable/cases/mqtt.js";
+import "../../../portable/cases/network.js";
+import "../../../portable/cases/network-time.js";
 import "../../../portable/cases/ota-decide.js";
 import "../../../portable/cases/ota-document.js";
 import "../../../portable/cases/ota-manifest.js";

@@ -1,0 +1,2 @@
+// The module firmware imports as `skerry/network`.
+export { network } from "skerry/hosts/moddable/host";

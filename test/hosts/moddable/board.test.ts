@@ -1,0 +1,221 @@
+// The ESP32's own modules over stand-ins of the SDK: what no desktop runs, runs here before it runs on a board.
+import { register } from "node:module";
+import test from "ava";
+import type { Network } from "../../../hosts/moddable/network/keeper.js";
+import type { Clock, Crypto, KeyValue, Timer } from "../../../src/host.js";
+import { board, config, freshBoard } from "./board/fakes.js";
+
+register(new URL("board/hooks.js", import.meta.url));
+
+const folder = new URL("../../../hosts/moddable/esp32/", import.meta.url);
+const load = <Module>(name: string) =>
+  import(new URL(`${name}.js`, folder).href) as Promise<Module>;
+freshBoard();
+const { openNetwork } = await load<{
+  openNetwork(parts: { clock: Clock; timer: Timer; crypto: Crypto }): Network;
+}>("network");
+const { openDomain } = await load<{ openDomain(path: string): KeyValue }>("storage");
+const { openPartition } = await load<{ openPartition(path: string, mode: "r"): object }>("flash");
+const machine = await load<{ prepare(): void; fillRandom(buffer: ArrayBuffer): void }>("machine");
+
+const parts = {
+  clock: { ticks: () => board.now, now: () => undefined },
+  timer: {
+    set: (work: () => void, delayMs: number) => board.later(delayMs, work),
+    repeat: () => ({}),
+    clear: (timer: object | undefined) => board.clear(timer),
+  },
+  crypto: { random: (count: number) => new Uint8Array(count).fill(128) } as unknown as Crypto,
+};
+
+/** 2027-01-15T08:00:00Z. */
+const seconds = 1_800_000_000;
+
+function answer(question: Uint8Array): Uint8Array {
+  const packet = new Uint8Array(48);
+  packet.set([(4 << 3) | 4, 1]);
+  packet.set(question.subarray(40), 24);
+  new DataView(packet.buffer).setUint32(40, seconds + 2_208_988_800);
+  return packet;
+}
+
+function start(settings: Record<string, unknown>): Network {
+  freshBoard();
+  Object.assign(config, settings);
+  return openNetwork(parts);
+}
+
+const home = { ssid: "home", password: "password" };
+const lastLine = () => board.lines.at(-1);
+
+test.serial(
+  "a build with a Wi-Fi joins it, and has the time from the first server that answers",
+  t => {
+    const network = start({ ...home, sntp: "pool.ntp.org" });
+    // Reasons are listened for before the SDK listens, DHCP is asked before it begins.
+    t.deepEqual(board.calls, [
+      "watch",
+      "radio",
+      "ask DHCP for the time server",
+      "connect home password",
+    ]);
+    board.wifi!.event("connected");
+    t.is(lastLine(), 'skerry: network: in Wi-Fi "home", asks for an address');
+    board.names["time.aws.com"] = "192.0.2.2";
+    board.onDatagram = (question, address) =>
+      address === "192.0.2.2" ? answer(question) : undefined;
+    board.wifi!.event("address", "10.0.0.7");
+    board.pass(1000);
+    t.is(board.clock, seconds);
+    t.deepEqual(network.status, { type: "online", address: "10.0.0.7", server: "time.aws.com" });
+    t.is(lastLine(), "skerry: network: address 10.0.0.7, time from time.aws.com");
+  },
+);
+
+test.serial(
+  "the network's own time server is asked first, and all the servers of the product",
+  t => {
+    const asked: string[] = [];
+    start({ ...home, sntp: ["a.test", "b.test"] });
+    Object.assign(board.names, { "a.test": "192.0.2.1", "b.test": "192.0.2.2" });
+    board.dhcpTimeServer = "10.0.0.1";
+    board.onDatagram = (_question, address) => {
+      asked.push(address);
+      return undefined;
+    };
+    board.wifi!.event("address", "10.0.0.7");
+    board.pass(20_000);
+    t.deepEqual([...new Set(asked)], ["10.0.0.1", "192.0.2.1", "192.0.2.2"]);
+    t.regex(
+      lastLine()!,
+      /no time server answers \(asked: 10\.0\.0\.1, a\.test, b\.test\).*again in/,
+    );
+  },
+);
+
+test.serial("a wrong password is told in words, and tried again for ever", t => {
+  const network = start(home);
+  for (let i = 0; i < 20; i++) {
+    board.wifi!.event("disconnected", 15);
+    t.is(network.status.type, "waiting");
+    t.regex(lastLine()!, /does not take the password \(reason 15\).*again in/);
+    for (let ms = 0; ms < 300_000 && network.status.type === "waiting"; ms += 1000)
+      board.pass(1000);
+  }
+  t.is(board.calls.filter(call => call.startsWith("connect")).length, 21);
+});
+
+test.serial("what comes of our own leaving is no loss of what is joined next", t => {
+  const network = start(home);
+  board.wifi!.event("address", "10.0.0.7");
+  network.start({ ssid: "other" });
+  t.deepEqual(board.calls.slice(-2), ["disconnect", "connect other open"]);
+  board.wifi!.event("disconnected", 8);
+  t.is(network.status.type, "joining");
+  board.wifi!.event("address", "10.0.0.9");
+  // An access point that goes says the same.
+  board.wifi!.event("disconnected", 8);
+  t.is(network.status.type, "waiting");
+});
+
+test.serial("a radio that says nothing any more is asked again", t => {
+  start(home);
+  board.pass(200_000);
+  const joins = board.calls.filter(call => call.startsWith("connect")).length;
+  t.true(joins >= 4 && joins <= 7, `${joins} joins`);
+});
+
+test.serial("a build without a Wi-Fi leaves the radio alone, and keeps nobody waiting", t => {
+  const network = start({});
+  let went = false;
+  network.whenAddressed(
+    () => {
+      went = true;
+    },
+    error => t.fail(error.message),
+  );
+  t.true(went);
+  t.deepEqual(board.calls, []);
+});
+
+test.serial("a Wi-Fi that cannot be one is told on the console; the firmware starts", t => {
+  const network = start({ ssid: "home", password: "short" });
+  t.is(network.status.type, "off");
+  t.regex(lastLine()!, /skerry: network: .*password has 5 bytes, WPA takes 8 to 63/);
+});
+
+test.serial("values are kept with their format, and empty ones too", t => {
+  freshBoard();
+  const domain = openDomain("skerry");
+  domain.write("a", Uint8Array.of(1, 2));
+  domain.write("empty", new Uint8Array(0));
+  t.deepEqual(new Uint8Array(domain.read("a")!), Uint8Array.of(1, 2));
+  t.is(domain.read("empty")!.byteLength, 0);
+  t.is(domain.read("none"), undefined);
+  board.values.set("skerry/old", Uint8Array.of(9));
+  t.throws(() => domain.read("old"), { message: "skerry/old: unknown format" });
+});
+
+test.serial("a full NVS refuses in words, and the value before stays", t => {
+  freshBoard();
+  const domain = openDomain("skerry");
+  domain.write("a", Uint8Array.of(1));
+  board.faults.write = "UNKNOWN ERROR 0x1105(4357)";
+  t.throws(() => domain.write("a", Uint8Array.of(2)), { message: /^NVS: it is full/ });
+  t.deepEqual(new Uint8Array(domain.read("a")!), Uint8Array.of(1));
+});
+
+test.serial("an NVS that can only be read is read", t => {
+  freshBoard();
+  openDomain("skerry").write("a", Uint8Array.of(1));
+  board.faults.open = "ESP_ERR_NOT_ALLOWED";
+  const domain = openDomain("skerry");
+  t.deepEqual(new Uint8Array(domain.read("a")!), Uint8Array.of(1));
+  t.throws(() => domain.write("a", Uint8Array.of(2)), { message: /^NVS: .*read-only/ });
+});
+
+const table: (readonly [string, number, number, number, number])[] = [
+  ["nvs", 1, 2, 0x9000, 0x6000],
+  ["ota_0", 0, 0x10, 0x10000, 0x1d0000],
+  ["ota_1", 0, 0x11, 0x1e0000, 0x1d0000],
+  ["otadata", 1, 0, 0x3b0000, 0x2000],
+  ["outbox", 1, 6, 0x3c0000, 0x40000],
+];
+
+test.serial(
+  "a start says what is amiss with table and storage, and nothing where nothing is",
+  t => {
+    freshBoard();
+    board.partitions = table;
+    machine.prepare();
+    t.deepEqual(board.lines, []);
+    t.deepEqual(board.calls, ["before main"]);
+
+    board.partitions = table.slice(0, 4);
+    board.storageError = 0x110d;
+    board.isFrozen = true;
+    machine.prepare();
+    t.regex(board.lines[0]!, /^skerry: NVS: it has no free page.*nothing can be changed$/);
+    t.regex(board.lines[1]!, /^skerry: partition table: "outbox" is missing/);
+  },
+);
+
+test.serial(
+  "a partition that is missing is named; the slot that does not run is the SDK's to find",
+  t => {
+    freshBoard();
+    board.partitions = table.slice(0, 4);
+    t.throws(() => openPartition("outbox", "r"), {
+      message: /no data partition "outbox": there are nvs/,
+    });
+    t.notThrows(() => openPartition("nextota", "r"));
+  },
+);
+
+test.serial("random bytes that are not to be had are not made up", t => {
+  freshBoard();
+  machine.fillRandom(new ArrayBuffer(200));
+  t.throws(() => machine.fillRandom(new ArrayBuffer(57)), { message: /before Wi-Fi is on/ });
+  board.entropy = "radio";
+  t.notThrows(() => machine.fillRandom(new ArrayBuffer(256)));
+});

@@ -1,0 +1,2 @@
+/* ESP-IDF writes this file from the settings; here -D does. */
+#pragma once

@@ -1,10 +1,12 @@
 // This machine as the agent sees it. Not preloaded: it is put together when the firmware starts.
 
+import config from "mc/config";
 import { prepare } from "skerry/platform/machine";
 import { openNetwork } from "skerry/platform/network";
 import { openDomain } from "skerry/platform/storage";
 import type { Host } from "../../src/host.js";
 import { MonotonicClock } from "./clock.js";
+import { checkCopies } from "./copies.js";
 import { NativeCrypto } from "./crypto.js";
 import { NativeResolver } from "./dns.js";
 import { BoundedStorage } from "./key-value.js";
@@ -13,6 +15,7 @@ import { Board } from "./system.js";
 import { NativeTimers } from "./timer.js";
 import { TLSSocket } from "./tls.js";
 
+checkCopies(config["skerry"], trace);
 prepare();
 
 const keyValue = new BoundedStorage(openDomain);

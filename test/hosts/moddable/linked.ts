@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 export interface Manifest {
   readonly include?: string | readonly string[];
   readonly modules?: Readonly<Record<string, string | readonly string[]>>;
+  readonly config?: unknown;
   readonly preload?: readonly string[];
   readonly platforms?: Readonly<
     Record<string, { readonly include?: string; readonly error?: string }>

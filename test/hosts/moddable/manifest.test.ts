@@ -1,7 +1,8 @@
 // The manifests: each choice of parts links what it needs, once, and nothing else; and all of it is preloaded that can be.
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join, sep } from "node:path";
 import test from "ava";
+import { checkCopies } from "../../../hosts/moddable/copies.js";
 import { compiled, importsOf, link, manifestAt, root } from "./linked.js";
 
 /** What may be left out, and what comes with it. */
@@ -127,6 +128,21 @@ test("manifest.json is every part, and every module of src but those of types al
     const isOfTypes = /^(\/\/.*\n)*export \{\};\s*(\/\/.*\s*)?$/.test(compiled(path));
     t.is(paths.has(path), !isOfTypes, path);
   }
+});
+
+test("the core tells its version, and two of them are too many", t => {
+  const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+    readonly version: string;
+  };
+  t.deepEqual(manifestAt("manifests/core.json").config, { skerry: { [version]: true } });
+  const told: string[] = [];
+  const check = (versions: unknown) => () => checkCopies(versions, text => told.push(text));
+  t.notThrows(check({ [version]: true }));
+  t.deepEqual(told, []);
+  const message = /^skerry: versions 0\.1\.0 and 0\.2\.0 in one firmware: /;
+  t.throws(check({ "0.1.0": true, "0.2.0": true }), { message });
+  t.regex(told[0]!, message);
+  t.throws(check(undefined), { message: /^skerry: no version in one firmware/ });
 });
 
 test("every manifest of ours is one of these, with preload sorted", t => {

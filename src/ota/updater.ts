@@ -1,7 +1,7 @@
 // Performs what an update decides: fetches into the slot that does not run, judges what is in it, switches, and on the other side
 // confirms or goes back. A job handler for the operation "firmware".
 import { AgentError } from "../errors.js";
-import type { Host, ImageDescription, Update } from "../host.js";
+import type { Host, Update } from "../host.js";
 import type { AgentHandler } from "../jobs/desk.js";
 import type { Job } from "../jobs/job.js";
 import type { Session } from "../mqtt/session.js";
@@ -9,14 +9,12 @@ import { anchorsOf } from "../trust/credentials.js";
 import { isEqual, toHex } from "../util/bytes.js";
 import { readPair, writePair } from "../util/sealed.js";
 import type { Wiring } from "../wiring.js";
-import { type Device, judge, judgeDescription, judgeSize } from "./decide.js";
 import { readOffer } from "./document.js";
 import { Download, type DownloadOwner } from "./download.js";
 import { type CheckedFirmware, selfTest } from "./firmware.js";
-import { Floor } from "./floor.js";
 import type { Health } from "./health.js";
 import { decodeInstall, encodeInstall } from "./install-record.js";
-import { isImageTrusted, type Manifest, readManifest, requireSigner } from "./manifest.js";
+import { Judge, type Judged, type JudgeOwner } from "./judge.js";
 import type { Offer } from "./offer.js";
 import { Staging } from "./staging.js";
 import { Trial, type TrialOwner } from "./trial.js";
@@ -30,28 +28,6 @@ import {
   type UpdateRecord,
 } from "./update.js";
 
-/** What an image says of itself has to be what was signed, or it would not pass its trial. */
-function misdescribed({ product, version }: ImageDescription, manifest: Manifest) {
-  const isOther =
-    (version ?? manifest.version) !== manifest.version ||
-    (product ?? manifest.product) !== manifest.product;
-  if (!isOther) return undefined;
-  const says = `image says ${product ?? "no product"} ${version ?? ""}`;
-  const signed = `its manifest ${manifest.product} ${manifest.version}`;
-  return new AgentError("ota/image", `${says}, ${signed}`);
-}
-
-/** What is judged of a document before anything is fetched. */
-interface Judged {
-  readonly offer: Offer;
-  readonly manifest: Manifest | undefined;
-  /** Names the file, 32 bytes. */
-  readonly identity: Uint8Array;
-  readonly size: number;
-  /** SHA-256 of what is in the slot, once that was judged. */
-  digest?: Uint8Array;
-}
-
 interface UpdaterWiring extends Wiring {
   /** What is measured and not on flash yet would be lost. */
   flushWindows(): void;
@@ -60,10 +36,11 @@ interface UpdaterWiring extends Wiring {
 /** Progress is told with the first block and every so many. */
 const blocksPerReport = 64;
 
-export class Updater implements AgentHandler, DownloadOwner, TrialOwner {
+export class Updater implements AgentHandler, DownloadOwner, JudgeOwner, TrialOwner {
   readonly #wiring: UpdaterWiring;
   readonly #options: CheckedFirmware;
   readonly #health: Health;
+  readonly #judge: Judge;
   #record: UpdateRecord = { state: "idle" };
   #job: Job | undefined;
   #judged: Judged | undefined;
@@ -79,6 +56,7 @@ export class Updater implements AgentHandler, DownloadOwner, TrialOwner {
     this.#wiring = wiring;
     this.#options = options;
     this.#health = health;
+    this.#judge = new Judge(this, options);
   }
 
   // -- the machine starts --
@@ -120,7 +98,7 @@ export class Updater implements AgentHandler, DownloadOwner, TrialOwner {
   /** Before the job is started: what can be known to be wrong from the document alone. */
   check(job: Job): string | undefined {
     const offer = readOffer(job.document);
-    if (!this.isOwn(job, offer)) this.judge(offer);
+    if (!this.isOwn(job, offer)) this.#judge.judge(offer);
     return undefined;
   }
 
@@ -128,7 +106,7 @@ export class Updater implements AgentHandler, DownloadOwner, TrialOwner {
     // What is installed was judged by the image before, which may have had other rules.
     const offer = readOffer(job.document);
     const isOwn = this.isOwn(job, offer);
-    const judged = isOwn ? undefined : this.judge(offer);
+    const judged = isOwn ? undefined : this.#judge.judge(offer);
     if (this.#record.state !== "idle" && !(this.isOnTrial && isOwn))
       throw new AgentError("ota/incompatible", "another image is on trial: try again later");
     this.#job = job;
@@ -137,7 +115,7 @@ export class Updater implements AgentHandler, DownloadOwner, TrialOwner {
       type: "offered",
       jobId: job.id,
       executionNumber: job.executionNumber,
-      identity: this.nameOf(offer),
+      identity: this.#judge.nameOf(offer),
       digest: judged?.manifest && toHex(judged.manifest.sha256),
       now: this.now,
     });
@@ -178,7 +156,7 @@ export class Updater implements AgentHandler, DownloadOwner, TrialOwner {
 
   /** Whether this is the job whose image was tried last, or is on trial: another one may have its name. */
   private isOwn(job: Job, offer: Offer): boolean {
-    return this.isKey(job) && this.#record.install?.identity === this.nameOf(offer);
+    return this.isKey(job) && this.#record.install?.identity === this.#judge.nameOf(offer);
   }
 
   private isKey({ id, executionNumber }: Job): boolean {
@@ -186,15 +164,9 @@ export class Updater implements AgentHandler, DownloadOwner, TrialOwner {
     return install?.jobId === id && install.executionNumber === executionNumber;
   }
 
-  /** Of what is signed, and was not judged yet. */
-  private nameOf(offer: Offer): string {
-    const signed = offer.kind === "manifest" ? offer.manifest : offer.signature;
-    return toHex(this.host.crypto.digest("SHA-256", signed));
-  }
-
   onDocument(job: Job): void {
     this.attempt(() => {
-      const { offer, identity } = this.judge(readOffer(job.document));
+      const { offer, identity } = this.#judge.judge(readOffer(job.document));
       if (!this.#judged || !isEqual(identity, this.#judged.identity))
         throw new AgentError("ota/document", "the document names another image than before");
       this.#download?.sources(offer.sources);
@@ -203,63 +175,6 @@ export class Updater implements AgentHandler, DownloadOwner, TrialOwner {
 
   onMessage(_job: Job, topic: string, payload: Uint8Array): void {
     this.#download?.onMessage(topic, payload);
-  }
-
-  /** @throws AgentError for a document that is not for this device, now */
-  private judge(offer: Offer): Judged {
-    const device = this.device;
-    const { crypto } = this.host;
-    if (offer.kind === "manifest") {
-      const manifest = readManifest(offer, this.#options, crypto);
-      const wrong = judge(manifest, device);
-      if (wrong) throw wrong;
-      return { offer, manifest, identity: manifest.sha256, size: manifest.size };
-    }
-    if (this.#options.manifestOnly)
-      throw new AgentError("ota/untrusted", "only images with a signed manifest are taken");
-    if (offer.fileType !== 0)
-      throw new AgentError("ota/incompatible", `file type ${offer.fileType} is no firmware`);
-    requireSigner(offer, this.#options, crypto);
-    const wrong = judgeSize(offer.size, device.capacity);
-    if (wrong) throw wrong;
-    // The signature names the file, and who signs another file of that signature has broken it.
-    const identity = crypto.digest("SHA-256", offer.signature);
-    return { offer, manifest: undefined, identity, size: offer.size };
-  }
-
-  private get device(): Device {
-    const { product, hardware, version, allowDowngrade, minimumVersion } = this.#options;
-    return {
-      product,
-      hardware,
-      version,
-      floor: this.floorAbove(minimumVersion),
-      now: this.now,
-      timeFloor: this.timeFloor,
-      capacity: this.capacity,
-      allowDowngrade,
-    };
-  }
-
-  private get capacity(): number {
-    const flash = this.host.flash!.open({ path: "nextota", mode: "r" });
-    const { capacity } = new Staging(this, flash);
-    flash.close();
-    return capacity;
-  }
-
-  /** Where it cannot be read, nothing older than what runs is taken: a device that takes nothing at all could never be mended. */
-  private floorAbove(own: string | undefined): string | undefined {
-    try {
-      return this.floor.above(own);
-    } catch (cause) {
-      this.fault("storage/damaged", "ota: the floor cannot be read", cause);
-      return this.#options.version;
-    }
-  }
-
-  private get floor(): Floor {
-    return new Floor(this.host.keyValue);
   }
 
   // -- decisions and deeds --
@@ -385,29 +300,17 @@ export class Updater implements AgentHandler, DownloadOwner, TrialOwner {
   }
 
   private verified(digest: Uint8Array): void {
-    const { offer, manifest } = this.#judged!;
-    const isRight =
-      offer.kind === "manifest"
-        ? isEqual(digest, manifest!.sha256)
-        : isImageTrusted(offer, digest, this.#options, this.host.crypto);
-    if (!isRight) {
+    const judged = this.#judged!;
+    if (!this.#judge.isImage(judged, digest)) {
       // Another attempt is to begin from nothing.
       this.slot().clear();
-      throw new AgentError(
-        "ota/signature",
-        offer.kind === "manifest"
-          ? "the image is not the one of its manifest"
-          : "the image is not the one that was signed",
-      );
+      const of = judged.manifest ? "of its manifest" : "that was signed";
+      throw new AgentError("ota/signature", `the image is not the one ${of}`);
     }
     const again = triedBefore(this.#record.install, toHex(digest), this.now);
     if (again) throw again;
-    this.#judged!.digest = digest;
-    const described = this.update.describe() ?? {};
-    const wrong = manifest
-      ? misdescribed(described, manifest)
-      : judgeDescription(described, this.device);
-    if (wrong) throw wrong;
+    judged.digest = digest;
+    this.#judge.requireDescribed(judged, this.update.describe() ?? {});
     this.event({ type: "verified" });
   }
 
@@ -440,8 +343,7 @@ export class Updater implements AgentHandler, DownloadOwner, TrialOwner {
     const { id, executionNumber } = this.#job!;
     const { offer, manifest, digest } = this.#judged!;
     // The product may have taken its time.
-    const wrong = manifest && judge(manifest, this.device);
-    if (wrong) throw wrong;
+    if (manifest) this.#judge.requireManifest(manifest);
     this.event({
       type: "allowed",
       install: {
@@ -451,7 +353,7 @@ export class Updater implements AgentHandler, DownloadOwner, TrialOwner {
         slot: this.update.running,
         from: this.#options.version,
         to: manifest?.version ?? "",
-        identity: this.nameOf(offer),
+        identity: this.#judge.nameOf(offer),
         digest: toHex(digest!),
         minimumVersion: manifest?.minimumVersion ?? "",
         cause: "",
@@ -518,12 +420,7 @@ export class Updater implements AgentHandler, DownloadOwner, TrialOwner {
   }
 
   private raise(install: Install | undefined): void {
-    try {
-      this.floor.raise(this.#options.minimumVersion);
-      this.floor.raise(install?.minimumVersion || undefined);
-    } catch (cause) {
-      this.fault("storage/write", "ota: the floor is not saved", cause);
-    }
+    this.#judge.raise(install?.minimumVersion);
   }
 
   private revert(): void {
@@ -586,7 +483,7 @@ export class Updater implements AgentHandler, DownloadOwner, TrialOwner {
     this.#wiring.enter(work);
   }
 
-  private fault(code: "storage/damaged" | "storage/write", message: string, cause: unknown): void {
+  fault(code: "storage/damaged" | "storage/write", message: string, cause: unknown): void {
     this.#wiring.emit({ type: "fault", error: new AgentError(code, message, { cause }) });
   }
 }

@@ -1,12 +1,16 @@
-// What the agent's modules take as XS bytecode, by folder: the Moddable SDK's compiler, without debugging information. Needs that SDK.
+// What the agent takes as XS bytecode, part by part: compiled here by the SDK's compiler, without debugging information, or as
+// the SDK left it in the folders of builds that are named. Needs a built Moddable SDK.
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, dirname, join, sep } from "node:path";
+import { basename, join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const src = fileURLToPath(new URL("../src/", import.meta.url));
-const platforms = ["lin", "mac", "win"];
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const systems = ["lin", "mac", "win"];
+const rest = "the SDK and the product";
+/** Of a slot on a 32-bit machine. */
+const slotBytes = 16;
 
 interface Sizes {
   modules: number;
@@ -16,14 +20,80 @@ interface Sizes {
   readonly names: Set<string>;
 }
 
+type Table = Map<string, Sizes>;
+
+/** @param folders of builds, where mcconfig has written `mc.xs.c`: `…/tmp/esp32/release/sensor-node` */
+export async function bytecode(folders: readonly string[]): Promise<void> {
+  if (folders.length === 0) return compileAll();
+  for (const folder of folders) {
+    const at = join(folder, "modules");
+    if (!existsSync(at)) {
+      console.log(`bytecode: there is no ${at}: is ${folder} where mcconfig has built?`);
+      process.exitCode = 1;
+      return;
+    }
+    const table: Table = new Map();
+    const part = partOf();
+    for (const path of filesIn(at, ".xsb"))
+      add(table, part(path.slice(0, -4).split(sep).join("/")), readFileSync(join(at, path)));
+    print(basename(folder), table);
+    linked(join(folder, "mc.xs.c"));
+  }
+}
+
+function compileAll(): void {
+  const xsc = compiler();
+  if (xsc === undefined) {
+    console.log("bytecode: no xsc: MODDABLE does not lead to a built Moddable SDK");
+    return;
+  }
+  const folder = mkdtempSync(join(tmpdir(), "skerry-bytecode-"));
+  try {
+    const table: Table = new Map();
+    const part = partOf();
+    for (const path of filesIn(join(root, "dist", "src"), ".js")) {
+      const name = basename(path, ".js");
+      execFileSync(xsc, [join(root, "dist", "src", path), "-e", "-o", folder, "-r", name]);
+      const module = `skerry/src/${path.slice(0, -3).split(sep).join("/")}`;
+      add(table, part(module), readFileSync(join(folder, `${name}.xsb`)));
+    }
+    print("src", table);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
 function compiler(): string | undefined {
   const { MODDABLE = "/nowhere" } = process.env;
-  return platforms
-    .map(platform => join(MODDABLE, "build", "bin", platform, "release", "xsc"))
+  return systems
+    .map(system => join(MODDABLE, "build", "bin", system, "release", "xsc"))
     .find(path => existsSync(path));
 }
 
-/** Chunks of an XS archive: length and type, four bytes each, and what they are the length and type of. */
+function filesIn(folder: string, ending: string): readonly string[] {
+  const names = readdirSync(folder, { recursive: true, encoding: "utf8" });
+  return names.filter(name => name.endsWith(ending));
+}
+
+/** Which manifest a module is of. */
+function partOf(): (module: string) => string {
+  const parts = new Map<string, string>();
+  for (const path of filesIn(join(root, "manifests"), ".json")) {
+    const { preload = [] } = JSON.parse(readFileSync(join(root, "manifests", path), "utf8")) as {
+      readonly preload?: readonly string[];
+    };
+    for (const module of preload) parts.set(module, path.slice(0, -5).split(sep).join("/"));
+  }
+  return module => {
+    if (/^(skerry\/(hosts|platform)\/.*|skerry\/host|rng|ssl\/ciphersuites)$/.test(module))
+      return "host";
+    if (module === "skerry") return "core";
+    // Of types alone, which no firmware links.
+    return parts.get(module) ?? (module.startsWith("skerry/src/") ? "types" : rest);
+  };
+}
+
+/** An XS archive: chunks of length and type, four bytes each, and what they are the length and type of. */
 function chunksOf(archive: Buffer): ReadonlyMap<string, Buffer> {
   const chunks = new Map<string, Buffer>();
   const headBytes = 8;
@@ -34,50 +104,51 @@ function chunksOf(archive: Buffer): ReadonlyMap<string, Buffer> {
   return chunks;
 }
 
-function compile(xsc: string, path: string, folder: string): ReadonlyMap<string, Buffer> {
-  const name = basename(path, ".js");
-  execFileSync(xsc, [path, "-e", "-o", folder, "-r", name]);
-  return chunksOf(readFileSync(join(folder, `${name}.xsb`)));
-}
-
-function add(sizes: Sizes, chunks: ReadonlyMap<string, Buffer>): void {
+function add(table: Table, part: string, archive: Buffer): void {
+  const sizes = table.get(part) ?? { modules: 0, code: 0, names: new Set<string>() };
+  table.set(part, sizes);
+  const chunks = chunksOf(archive);
   sizes.modules++;
-  sizes.code += chunks.get("CODE")!.length;
+  sizes.code += chunks.get("CODE")?.length ?? 0;
   // A count of two bytes, then texts that end with 0.
-  const names = chunks.get("SYMB")!.toString("utf8", 2).split("\0");
+  const names = chunks.get("SYMB")?.toString("utf8", 2).split("\0") ?? [];
   for (const name of names) if (name) sizes.names.add(name);
 }
 
-const empty = (): Sizes => ({ modules: 0, code: 0, names: new Set() });
-
-function lineOf(name: string, { modules, code, names }: Sizes): string {
-  const nameBytes = [...names].reduce((sum, each) => sum + Buffer.byteLength(each) + 1, 0);
-  return `| ${name} | ${modules} | ${code} | ${nameBytes} |`;
+function print(title: string, table: Table): void {
+  const own: Sizes = { modules: 0, code: 0, names: new Set() };
+  for (const [part, sizes] of table) {
+    if (part === "host" || part === rest) continue;
+    own.modules += sizes.modules;
+    own.code += sizes.code;
+    for (const name of sizes.names) own.names.add(name);
+  }
+  const line = (name: string, { modules, code, names }: Sizes) => {
+    const nameBytes = [...names].reduce((sum, each) => sum + Buffer.byteLength(each) + 1, 0);
+    console.log(`| ${name} | ${modules} | ${code} | ${nameBytes} |`);
+  };
+  console.log(`| ${title} | modules | code, bytes | names, bytes |\n|---|---:|---:|---:|`);
+  for (const [part, sizes] of [...table].sort(([, one], [, other]) => other.code - one.code))
+    line(part, sizes);
+  line("the agent", own);
 }
 
-export async function bytecode(): Promise<void> {
-  const xsc = compiler();
-  if (xsc === undefined) {
-    console.log("bytecode: no xsc: MODDABLE does not lead to a built Moddable SDK");
-    return;
-  }
-  const folder = mkdtempSync(join(tmpdir(), "skerry-bytecode-"));
-  try {
-    const all = empty();
-    const folders = new Map<string, Sizes>();
-    for (const path of readdirSync(src, { recursive: true, encoding: "utf8" })) {
-      if (!path.endsWith(".js")) continue;
-      const name = dirname(path).split(sep)[0]!;
-      if (!folders.has(name)) folders.set(name, empty());
-      const chunks = compile(xsc, join(src, path), folder);
-      add(folders.get(name)!, chunks);
-      add(all, chunks);
-    }
-    console.log("| src | modules | code, bytes | names, bytes |\n|---|---:|---:|---:|");
-    const bySize = [...folders].sort(([, one], [, other]) => other.code - one.code);
-    for (const [name, sizes] of bySize) console.log(lineOf(name === "." ? "top" : name, sizes));
-    console.log(lineOf("all", all));
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+/** What the linker has made of preloaded modules: their functions, and slots in flash; what ran at build time is gone. */
+function linked(path: string): void {
+  if (!existsSync(path)) return console.log(`no ${path}: not linked\n`);
+  const text = readFileSync(path, "latin1");
+  const bytes = (escaped: string) => escaped.replace(/\\x[0-9a-f]{2}|\\./gi, "x").length;
+  const functions = text.matchAll(
+    /XS_CODE(?:_X)?_KIND\}, \.value = \{ \.code = \{ \(txByte\*\)"((?:[^"\\]|\\.)*)"/g,
+  );
+  const code = [...functions].reduce((sum, [, escaped = ""]) => sum + bytes(escaped), 0);
+  const count = (name: string) =>
+    Number(new RegExp(`#define ${name} (\\d+)`).exec(text)?.[1] ?? Number.NaN);
+  const late = [...text.matchAll(/txU1 gxCode\d+\[(\d+)\] = /g)];
+  const lateBytes = late.reduce((sum, [, length]) => sum + Number(length), 0);
+  const slots = count("mxHeapCount");
+  console.log(`
+linked: ${code} bytes of functions; ${lateBytes} of modules that run at start; ${slots} slots in flash, ${slots * slotBytes} bytes
+on a 32-bit machine; ${count("mxKeysCount")} names
+`);
 }

@@ -26,19 +26,25 @@ type Table = Map<string, Sizes>;
 export async function bytecode(folders: readonly string[]): Promise<void> {
   if (folders.length === 0) return compileAll();
   for (const folder of folders) {
-    const at = join(folder, "modules");
-    if (!existsSync(at)) {
-      console.log(`bytecode: there is no ${at}: is ${folder} where mcconfig has built?`);
+    const makefile = join(folder, "makefile");
+    if (!existsSync(makefile)) {
+      console.log(`bytecode: there is no ${makefile}: is ${folder} where mcconfig has built?`);
       process.exitCode = 1;
       return;
     }
     const table: Table = new Map();
     const part = partOf();
-    for (const path of filesIn(at, ".xsb"))
-      add(table, part(path.slice(0, -4).split(sep).join("/")), readFileSync(join(at, path)));
+    for (const path of modulesOf(readFileSync(makefile, "utf8")))
+      add(table, part(path), readFileSync(join(folder, "modules", `${path}.xsb`)));
     print(basename(folder), table);
     linked(join(folder, "mc.xs.c"));
   }
+}
+
+/** What is linked: the folder may hold what an earlier build has left. */
+function modulesOf(makefile: string): ReadonlySet<string> {
+  const found = makefile.matchAll(/\$\(MODULES_DIR\)[/\\](\S+)\.xsb/g);
+  return new Set([...found].map(([, path = ""]) => path.replaceAll("\\", "/")));
 }
 
 function compileAll(): void {

@@ -2,7 +2,15 @@
 import { register } from "node:module";
 import test from "ava";
 import type { Network } from "../../../hosts/moddable/network/keeper.js";
-import type { Clock, Crypto, KeyValue, Timer } from "../../../src/host.js";
+import type {
+  Clock,
+  Crypto,
+  FlashProvider,
+  KeyValue,
+  Retained,
+  Timer,
+  Update,
+} from "../../../src/host.js";
 import { board, config, freshBoard } from "./board/fakes.js";
 
 register(new URL("board/hooks.js", import.meta.url));
@@ -16,7 +24,19 @@ const { openNetwork } = await load<{
 }>("network");
 const { openDomain } = await load<{ openDomain(path: string): KeyValue }>("storage");
 const { openPartition } = await load<{ openPartition(path: string, mode: "r"): object }>("flash");
-const machine = await load<{ prepare(): void; fillRandom(buffer: ArrayBuffer): void }>("machine");
+interface Machine {
+  prepare(): void;
+  fillRandom(buffer: ArrayBuffer): void;
+  sleep(delayMs: number): void;
+  readonly retained: Retained;
+  resetReason(): string | undefined;
+  freeHeapBytes(): number;
+  boardId(): string;
+}
+const machine = await load<Machine>("machine");
+const { openUpdate } = await load<{ openUpdate(flash: FlashProvider): { update?: Update } }>(
+  "update",
+);
 
 const parts = {
   clock: { ticks: () => board.now, now: () => undefined },
@@ -218,4 +238,71 @@ test.serial("random bytes that are not to be had are not made up", t => {
   t.throws(() => machine.fillRandom(new ArrayBuffer(57)), { message: /before Wi-Fi is on/ });
   board.entropy = "radio";
   t.notThrows(() => machine.fillRandom(new ArrayBuffer(256)));
+});
+
+const noFlash = {} as FlashProvider;
+/** Of `esp_ota_img_states_t`. */
+const [pending, valid, aborted] = [1, 2, 4];
+
+test.serial("slots are ESP-IDF's: their names, a trial, what the other image says of itself", t => {
+  freshBoard();
+  board.slots = [["ota_1", pending]];
+  t.deepEqual(Object.keys(openUpdate(noFlash)), ["flash"], "one slot is no update");
+  board.slots = [
+    ["ota_1", pending],
+    ["ota_0", valid],
+  ];
+  const update = openUpdate(noFlash).update!;
+  t.is(update.running, "ota_1");
+  t.true(update.isOnTrial);
+  t.false(update.hasReverted);
+  t.is(update.describe(), undefined);
+  board.nextVersion = "1.4.0";
+  t.deepEqual(update.describe(), { version: "1.4.0" });
+  t.throws(() => update.complete(), { code: "agent/illegal-event" });
+  update.confirm();
+  update.revert();
+  board.slots = [
+    ["ota_0", valid],
+    ["ota_1", aborted],
+  ];
+  t.false(update.isOnTrial);
+  t.true(update.hasReverted);
+  t.throws(() => update.revert(), { code: "agent/illegal-event" });
+  // Confirmed already: nothing to do.
+  update.confirm();
+  update.complete();
+  t.deepEqual(board.calls, ["confirm", "revert", "complete"]);
+});
+
+test.serial("an image that cannot run is told from flash that refuses", t => {
+  freshBoard();
+  board.slots = [
+    ["ota_0", valid],
+    ["ota_1", -1],
+  ];
+  const update = openUpdate(noFlash).update!;
+  board.updateStatus = -1;
+  t.throws(() => update.complete(), { code: "ota/image" });
+  board.updateStatus = 0x105;
+  t.throws(() => update.complete(), { code: "storage/write", message: /complete: error 261/ });
+});
+
+test.serial("sleep, retained memory, reset reason, heap and number of the board", t => {
+  freshBoard();
+  machine.sleep(1500);
+  machine.sleep(-1);
+  t.deepEqual(board.calls, ["sleep 1500", "sleep 0"]);
+  machine.retained.write(Uint8Array.of(1, 2, 3));
+  machine.retained.write(Uint8Array.of(9));
+  t.deepEqual(machine.retained.read()!.subarray(0, 4), Uint8Array.of(9, 2, 3, 0));
+  machine.retained.write(new Uint8Array(100).fill(5));
+  t.is(machine.retained.read()!.length, 64);
+  t.is(machine.resetReason(), "powerOn");
+  board.resetReason = 8;
+  t.is(machine.resetReason(), "deepSleep");
+  t.is(machine.freeHeapBytes(), 123_456);
+  t.is(machine.boardId(), "246f280001ff");
+  board.macStatus = 0x102;
+  t.throws(() => machine.boardId(), { message: /base address: error 258/ });
 });

@@ -17,6 +17,14 @@ class Board {
   entropy: number | "radio" = 256;
   reason = 0;
   dhcpTimeServer = "";
+  /** Of the slot that runs and the other: label, and state as `esp_ota_img_states_t` or -1. */
+  slots: (readonly [string, number])[] = [];
+  nextVersion = "";
+  /** What completing, confirming and reverting return. */
+  updateStatus = 0;
+  resetReason = 1;
+  macStatus = 0;
+  retained = new Uint8Array(64);
   partitions: Partition[] = [];
   calls: string[] = [];
   names: Record<string, string | undefined> = {};
@@ -61,6 +69,11 @@ export function freshBoard(): Board {
   return board;
 }
 
+function write(text: string, buffer: ArrayBuffer): number {
+  new Uint8Array(buffer).set(new TextEncoder().encode(text));
+  return text.length;
+}
+
 /** Our native files; what they do themselves is tried in native.test.ts. */
 export class FFI {
   skerry_before_main(): number {
@@ -92,6 +105,50 @@ export class FFI {
     new DataView(buffer).setUint32(24, size, true);
     return 1;
   }
+  skerry_slot_label(slot: number, buffer: ArrayBuffer): number {
+    return write(board.slots[slot]?.[0] ?? "", buffer);
+  }
+  skerry_slot_state(slot: number): number {
+    return board.slots[slot]?.[1] ?? -1;
+  }
+  skerry_next_version(buffer: ArrayBuffer): number {
+    return write(board.nextVersion, buffer);
+  }
+  skerry_update_complete(): number {
+    return this.#update("complete");
+  }
+  skerry_update_confirm(): number {
+    return this.#update("confirm");
+  }
+  skerry_update_revert(): number {
+    return this.#update("revert");
+  }
+  #update(call: string): number {
+    board.calls.push(call);
+    return board.updateStatus;
+  }
+  skerry_sleep(delayMs: number): void {
+    board.calls.push(`sleep ${delayMs}`);
+  }
+  skerry_retained_read(buffer: ArrayBuffer, length: number): void {
+    new Uint8Array(buffer).set(board.retained.subarray(0, length));
+  }
+  skerry_retained_write(buffer: ArrayBuffer, length: number): void {
+    board.retained.set(new Uint8Array(buffer, 0, length));
+  }
+  esp_restart(): void {
+    board.calls.push("restart");
+  }
+  esp_get_free_heap_size(): number {
+    return 123_456;
+  }
+  esp_reset_reason(): number {
+    return board.resetReason;
+  }
+  esp_efuse_mac_get_default(buffer: ArrayBuffer): number {
+    new Uint8Array(buffer).set([0x24, 0x6f, 0x28, 0, 1, 0xff]);
+    return board.macStatus;
+  }
   skerry_wifi_watch(): number {
     board.calls.push("watch");
     return 0;
@@ -105,8 +162,7 @@ export class FFI {
     board.calls.push("ask DHCP for the time server");
   }
   skerry_time_server(buffer: ArrayBuffer): number {
-    new Uint8Array(buffer).set(new TextEncoder().encode(board.dhcpTimeServer));
-    return board.dhcpTimeServer.length;
+    return write(board.dhcpTimeServer, buffer);
   }
 }
 

@@ -24,7 +24,7 @@ const clock = new MonotonicClock();
 const timer = new NativeTimers();
 
 /** The Wi-Fi that the build names, and the time of day; the module firmware imports as `skerry/network`. */
-export const network = openNetwork({ clock, timer, crypto });
+export const network = openNetwork({ clock, timer, crypto, keyValue });
 
 export const host: Host = {
   clock,

@@ -13,8 +13,9 @@ import {
   type Wifi,
   type WifiEvents,
 } from "skerry/hosts/moddable/network/keeper";
+import { keep, readKept } from "skerry/hosts/moddable/network/kept";
 import { type Datagrams, TimeAsker } from "skerry/hosts/moddable/network/time-asker";
-import type { Clock, Crypto, Timer } from "skerry/src/host";
+import type { Clock, Crypto, KeyValueProvider, Timer } from "skerry/src/host";
 import { chanceFrom } from "skerry/src/util/backoff";
 import { fromUtf8 } from "skerry/src/util/bytes";
 import Time from "time";
@@ -44,10 +45,11 @@ interface Parts {
   readonly clock: Clock;
   readonly timer: Timer;
   readonly crypto: Crypto;
+  readonly keyValue: KeyValueProvider;
 }
 
-/** Joined at once where the build names a Wi-Fi; otherwise when the product says `start`, or never. */
-export function openNetwork({ clock, timer, crypto }: Parts): Network {
+/** Joined at once where a Wi-Fi is kept or the build names one; otherwise when the product says `start`, or never. */
+export function openNetwork({ clock, timer, crypto, keyValue }: Parts): Network {
   const resolver = new NativeResolver();
   const asker = new TimeAsker({
     clock,
@@ -69,15 +71,29 @@ export function openNetwork({ clock, timer, crypto }: Parts): Network {
     openWifi: events => new Radio(events),
     asker,
     setTime: time => Time.set(Math.round(time / 1000)),
+    readKept: () => orNothing(() => readKept(keyValue)),
+    keep: credentials => keep(keyValue, credentials),
   });
   network.onStatus = status => trace(`skerry: network: ${describeNetwork(status)}\n`);
   const { ssid, password } = config as NetworkConfig;
-  if (ssid)
-    guard(
-      () => network.start(password ? { ssid, password } : { ssid }),
-      error => report("network", error),
-    );
+  const own = ssid ? (password ? { ssid, password } : { ssid }) : undefined;
+  guard(
+    () => network.begin(own),
+    error => report("network", error),
+  );
   return network;
+}
+
+/** What cannot be read is told, and the build's own Wi-Fi is joined. */
+function orNothing<Result>(work: () => Result): Result | undefined {
+  let result: Result | undefined;
+  guard(
+    () => {
+      result = work();
+    },
+    error => report("network", error),
+  );
+  return result;
 }
 
 /** The radio, with the reasons that the SDK's class does not tell. */

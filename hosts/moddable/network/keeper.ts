@@ -59,6 +59,9 @@ export interface KeeperParts {
   readonly asker: { ask(onAnswer: (answer: TimeAnswer) => void): void; stop(): void };
   /** @param time epoch ms */
   setTime(time: number): void;
+  /** What a product has told to keep, and to keep no more. */
+  readKept(): Credentials | undefined;
+  keep(credentials: Credentials | undefined): void;
 }
 
 /** Who waits for an address, such as the resolver. */
@@ -83,6 +86,12 @@ export interface Network {
   start(credentials: Credentials): void;
   stop(): void;
   /**
+   * As `start`, and after each restart, in the place of the build's own Wi-Fi; undefined goes back to that.
+   *
+   * @throws AgentError "agent/options", or "storage/write": nothing has changed then
+   */
+  keep(credentials: Credentials | undefined): void;
+  /**
    * Calls one of the two, perhaps before it returns: `go` once there is an address, or where the network is somebody else's;
    * `fail` with the reason while the Wi-Fi cannot be joined.
    */
@@ -95,6 +104,8 @@ export class NetworkKeeper implements Network, WifiEvents {
   #record = networkAtRest;
   #status: NetworkStatus = { type: "off" };
   #credentials: Credentials = { ssid: "" };
+  /** The build's own. */
+  #own: Credentials | undefined;
   #wifi: Wifi | undefined;
   #timer: TimerHandle | undefined;
   #address = "";
@@ -109,6 +120,21 @@ export class NetworkKeeper implements Network, WifiEvents {
 
   get status(): NetworkStatus {
     return this.#status;
+  }
+
+  /** Joins what is kept, or the build's own, or nothing. @param own may be no Wi-Fi: that is thrown, after what is kept was tried */
+  begin(own: Credentials | undefined): void {
+    this.#own = own;
+    const first = this.#parts.readKept() ?? own;
+    if (first) this.start(first);
+  }
+
+  keep(credentials: Credentials | undefined): void {
+    if (credentials) checkCredentials(credentials);
+    this.#parts.keep(credentials);
+    const next = credentials ?? this.#own;
+    if (next) this.start(next);
+    else this.stop();
   }
 
   start(credentials: Credentials): void {

@@ -11,6 +11,8 @@ class DesktopNetwork implements Network {
 
   stop(): void {}
 
+  keep(): void {}
+
   whenAddressed(go: () => void): void {
     go();
   }

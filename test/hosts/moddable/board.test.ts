@@ -7,6 +7,8 @@ import type {
   Crypto,
   FlashProvider,
   KeyValue,
+  KeyValueProvider,
+  Resolver,
   Retained,
   Timer,
   Update,
@@ -20,7 +22,12 @@ const load = <Module>(name: string) =>
   import(new URL(`${name}.js`, folder).href) as Promise<Module>;
 freshBoard();
 const { openNetwork } = await load<{
-  openNetwork(parts: { clock: Clock; timer: Timer; crypto: Crypto }): Network;
+  openNetwork(parts: {
+    clock: Clock;
+    timer: Timer;
+    crypto: Crypto;
+    keyValue: KeyValueProvider;
+  }): Network;
 }>("network");
 const { openDomain } = await load<{ openDomain(path: string): KeyValue }>("storage");
 const { openPartition } = await load<{ openPartition(path: string, mode: "r"): object }>("flash");
@@ -45,6 +52,7 @@ const parts = {
     repeat: () => ({}),
     clear: (timer: object | undefined) => board.clear(timer),
   },
+  keyValue: { open: ({ path }: { readonly path: string }) => openDomain(path) },
   crypto: { random: (count: number) => new Uint8Array(count).fill(128) } as unknown as Crypto,
 };
 
@@ -163,6 +171,63 @@ test.serial("a Wi-Fi that cannot be one is told on the console; the firmware sta
   t.is(network.status.type, "off");
   t.regex(lastLine()!, /skerry: network: .*password has 5 bytes, WPA takes 8 to 63/);
 });
+
+test.serial(
+  "a Wi-Fi that was told to keep is joined after a restart; what cannot be read is told, and the build's own joined",
+  t => {
+    const network = start(home);
+    network.keep({ ssid: "site", password: "other password" });
+    t.is(board.calls.at(-1), "connect site other password");
+    const { values } = board;
+
+    freshBoard();
+    board.values = values;
+    Object.assign(config, home);
+    openNetwork(parts);
+    t.is(board.calls.at(-1), "connect site other password");
+
+    freshBoard();
+    board.values = values;
+    board.faults.read = "ESP_ERR_NVS_INVALID_STATE";
+    Object.assign(config, home);
+    openNetwork(parts);
+    t.regex(board.lines[0]!, /skerry: network: .*it is damaged/);
+    t.is(board.calls.at(-1), "connect home password");
+  },
+);
+
+test.serial(
+  "a name is asked for when there is a network to ask, and the answer is why there is none",
+  async t => {
+    const { NativeResolver } = (await import(new URL("../dns.js", folder).href)) as {
+      NativeResolver: new (options: object) => Resolver;
+    };
+    const network = start(home);
+    const heard: string[] = [];
+    const resolve = (resolver: Resolver) =>
+      resolver.resolve({
+        host: "cloud.test",
+        onResolved: (_host, address) => heard.push(address),
+        onError: (_host, error) => heard.push(String(error)),
+      });
+    board.names["cloud.test"] = "192.0.2.9";
+    resolve(new NativeResolver({ network }));
+    const closed = new NativeResolver({ network });
+    resolve(closed);
+    closed.close();
+    board.pass(5000);
+    t.deepEqual(heard, []);
+    board.wifi!.event("disconnected", 201);
+    board.pass(0);
+    t.regex(heard.join(), /^NetworkError: no Wi-Fi "home" in reach \(reason 201\)[^,]*, is it/);
+    network.start(home);
+    resolve(new NativeResolver({ network }));
+    board.wifi!.event("address", "10.0.0.7");
+    board.pass(100);
+    t.is(heard.at(-1), "192.0.2.9");
+    t.is(heard.length, 2);
+  },
+);
 
 test.serial("values are kept with their format, and empty ones too", t => {
   freshBoard();

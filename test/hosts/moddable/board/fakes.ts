@@ -272,7 +272,6 @@ export const storage = {
   open({ path, mode = "r+" }: { path: string; mode?: string }) {
     const { faults, values } = board;
     if (faults.open && mode === "r+") throw new Error(faults.open);
-    board.calls.push(`open ${path} ${mode}`);
     return {
       read(key: string) {
         if (faults.read) throw new Error(faults.read);

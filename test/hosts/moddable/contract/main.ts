@@ -28,6 +28,7 @@ import "../../../portable/cases/json.js";
 import "../../../portable/cases/machines.js";
 import "../../../portable/cases/mqtt.js";
 import "../../../portable/cases/network.js";
+import "../../../portable/cases/network-keeper.js";
 import "../../../portable/cases/network-time.js";
 import "../../../portable/cases/ota-decide.js";
 import "../../../portable/cases/ota-document.js";

@@ -17,7 +17,6 @@ static bool source_on;
 static bool mounted;
 static bool erased;
 static esp_event_handler_t handler;
-static uint8_t retained_power;
 
 static bool is(const char *name)
 {
@@ -74,7 +73,7 @@ esp_err_t esp_event_handler_register(esp_event_base_t base, int32_t event, esp_e
 
 esp_err_t esp_wifi_stop(void)
 {
-	return retained_power ? ESP_FAIL : ESP_OK;
+	return ESP_OK;
 }
 
 esp_err_t esp_wifi_get_max_tx_power(int8_t *power)

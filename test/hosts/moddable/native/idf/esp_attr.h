@@ -1,2 +1,3 @@
 #pragma once
-#define RTC_NOINIT_ATTR __attribute__((section(".rtc_noinit")))
+/* A section of its own on a board. */
+#define RTC_NOINIT_ATTR

@@ -14,6 +14,8 @@ export interface WiFi {
 export interface Bench {
   readonly wifi?: WiFi;
   readonly board?: BoardConfig;
+  /** Servers for the time, where the bench does not reach those of the Internet. */
+  readonly sntp?: readonly string[];
   /** Of the sensor node. */
   readonly windowSeconds?: number;
 }
@@ -73,7 +75,7 @@ export function gather({ config, serial }: Choice): {
   const node = cloud.config?.sensorNode;
   const problems = [...faultsOf(config, node), ...(bench.wifi ? [] : [noWiFi])];
   if (node === undefined || problems.length > 0) return { problems };
-  const { wifi, board, windowSeconds } = bench;
+  const { wifi, board, sntp, windowSeconds } = bench;
   return {
     problems,
     fragment: {
@@ -81,6 +83,7 @@ export function gather({ config, serial }: Choice): {
         ...cloud.config,
         ...wifi,
         ...(board === undefined ? {} : { board }),
+        ...(sntp === undefined ? {} : { sntp }),
         sensorNode: {
           ...node,
           ...(serial === undefined ? {} : { serialNumber: serial }),

@@ -16,6 +16,7 @@ export interface ConfigureFlags {
   readonly ledOn?: number;
   readonly button?: number;
   readonly window?: number;
+  readonly timeServer?: readonly string[];
   readonly endpoint?: string;
   readonly endpointPort?: number;
   readonly anchor?: readonly string[];
@@ -39,15 +40,19 @@ export async function configure(flags: ConfigureFlags): Promise<string[]> {
   const wifi = flags.ssid === undefined ? undefined : await wifiOf(flags, flags.ssid);
   const before = readBench(config);
   const board = boardOf(flags, before.board);
+  const sntp = flags.timeServer;
+  for (const name of sntp ?? []) checkHost("--time-server", name);
   if (cloud !== undefined) {
     writeSecret(config, `${JSON.stringify({ config: { sensorNode: cloud } }, null, 2)}\n`);
     said.push(`${config}: endpoint ${flags.endpoint}; build with --config ${config}`);
   }
-  if (wifi !== undefined || board !== undefined || flags.window !== undefined) {
+  const isOfBench = [wifi, board, sntp, flags.window].some(value => value !== undefined);
+  if (isOfBench) {
     writeBench(config, {
       ...before,
       ...(wifi && { wifi }),
       ...(board && { board }),
+      ...(sntp && { sntp }),
       ...(flags.window === undefined ? {} : { windowSeconds: flags.window }),
     });
     const what = wifi === undefined ? "the board" : `Wi-Fi ${JSON.stringify(wifi.ssid)}`;
@@ -124,9 +129,13 @@ function cloudOf(flags: ConfigureFlags, endpoint: string): object {
   };
 }
 
+function checkHost(flag: string, name: string): void {
+  if (!/^[A-Za-z0-9.-]{1,253}$/.test(name))
+    throw new Error(`${flag} ${name}: a host name is wanted, without scheme, port or path.`);
+}
+
 function checkEndpoint(endpoint: string): void {
-  if (!/^[A-Za-z0-9.-]{1,253}$/.test(endpoint))
-    throw new Error(`--endpoint ${endpoint}: a host name is wanted, without scheme, port or path.`);
+  checkHost("--endpoint", endpoint);
   if (
     /^[a-z0-9]+\.iot\.[a-z0-9-]+\.amazonaws\.com$/.test(endpoint) &&
     !/^[a-z0-9]+-ats\./.test(endpoint)

@@ -77,6 +77,7 @@ program
   .option("--led <pin>", "GPIO of the lamp", whole(0, 63))
   .option("--led-on <level>", "what lights it, 0 or 1", whole(0, 1))
   .option("--button <pin>", "GPIO of the button, which connects it to ground", whole(0, 63))
+  .option("--time-server <name>", "of SNTP; may be given several times", collect)
   .option("--window <seconds>", "one message for the readings of so long", whole(1, 604_800))
   .option("--endpoint <name>", "of AWS, or of whatever speaks like it")
   .option("--endpoint-port <number>", "default 8883", whole(1, 65_535))

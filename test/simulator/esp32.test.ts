@@ -278,12 +278,13 @@ test("Wi-Fi, pins and window are kept beside the configuration, for their owner 
   const config = at("state/firmware.json");
   await configure({ config, ...quiet });
   await configure({ config, led: 5, window: 60 });
-  await configure({ config, button: 9, ledOn: 0 });
+  await configure({ config, button: 9, ledOn: 0, timeServer: ["192.168.1.1"] });
   t.is(statSync(at("state/bench.json")).mode & 0o777, 0o600);
   t.deepEqual(gather({ config }).fragment?.config, {
     ssid: "Bench",
     password: "correct horse",
     board: { ledPin: 5, buttonPin: 9, ledOn: 0 },
+    sntp: ["192.168.1.1"],
     sensorNode: { ...sensorNode, windowSeconds: 60 },
   });
   writeFileSync(at("password"), "from a file\n");
@@ -302,6 +303,7 @@ for (const [flags, message] of [
     { ssid: "Bench", passwordFile: "/nowhere/x" },
     /--password-file \/nowhere\/x cannot be read: ENOENT/,
   ],
+  [{ timeServer: ["ntp://x"] }, /--time-server ntp:\/\/x: a host name is wanted/],
   [{}, /There is nothing to configure/],
   [{ endpoint: "https://x" }, /--endpoint https:\/\/x: a host name is wanted/],
   [{ endpoint: "a1b2.iot.eu-west-1.amazonaws.com" }, /AWS has retired the authority/],

@@ -120,3 +120,43 @@ test("an error code that a document names exists", t => {
   }
   t.pass();
 });
+
+/** Options of the command line, as its sources declare them; of which command is not told apart. */
+function knownOptions(): Set<string> {
+  const folder = join(root, "simulator");
+  const sources = readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter(name => name.endsWith(".ts"))
+    .map(name => readFileSync(join(folder, name), "utf8"));
+  const options = sources.flatMap(text =>
+    [...text.matchAll(/[oO]ption\(\s*"(?:-\w, )?--(?:no-)?([a-z-]+)/g)].map(([, name]) => name!),
+  );
+  return new Set(["help", ...options]);
+}
+
+/** Command lines of a document, those that go on behind a backslash as one. */
+function commandsIn(path: string): string[] {
+  const text = readFileSync(path, "utf8").replace(/\\\n\s*/g, " ");
+  return [...text.matchAll(/npm (?:start|run (?:--silent )?[\w-]+)\b[^`\n]*/g)].map(
+    ([line]) => line,
+  );
+}
+
+test("every npm script that a document names exists, and every option of ours", t => {
+  const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+    readonly scripts: Readonly<Record<string, string>>;
+  };
+  const options = knownOptions();
+  t.true(options.has("state") && options.has("device") && options.has("minimum-version"));
+  for (const path of documentsIn(root)) {
+    for (const command of commandsIn(path)) {
+      const where = `${relative(root, path)}: ${command}`;
+      const [, script = "start"] = /^npm run (?:--silent )?([\w-]+)/.exec(command) ?? [];
+      t.true(Object.hasOwn(scripts, script), `${where}: there is no script ${script}`);
+      if (!scripts[script]?.includes("dist/simulator/")) continue;
+      // What follows a comment, a pipe or a second "--" is another's.
+      const [, ours = ""] = command.split(/ #| \| | && |; /)[0]!.split(" -- ");
+      for (const [, name] of ours.matchAll(/(?:^|\s)--(?:no-)?([a-z][a-z-]*)/g))
+        t.true(options.has(name!), `${where}: there is no option --${name}`);
+    }
+  }
+});

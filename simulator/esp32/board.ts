@@ -140,7 +140,10 @@ function settingsOf(
   return { partitions, problem: { what, mend: "--flash 4, 8 or 16" } };
 }
 
-/** Skerry's settings for ESP-IDF, and the size of the flash, which the SDK takes for 4 MB. */
+/** The SDK's settings have no console: a release build would say nothing to `monitor`. With the debugger the port is the debugger's. */
+const consoleSettings = "CONFIG_ESP_CONSOLE_NONE=n\nCONFIG_ESP_CONSOLE_UART_DEFAULT=y\n";
+
+/** Skerry's settings for ESP-IDF, the size of the flash, which the SDK takes for 4 MB, and a console. */
 function writeSettings(root: string, { flash, out }: BoardFlags): void {
   const folder = settingsFolder(out);
   mkdirSync(folder, { recursive: true });
@@ -153,7 +156,7 @@ function writeSettings(root: string, { flash, out }: BoardFlags): void {
   ].join("\n");
   for (const [name, more] of [
     ["sdkconfig.defaults", size],
-    ["sdkconfig.defaults.release", ""],
+    ["sdkconfig.defaults.release", consoleSettings],
   ] as const) {
     const source = join(root, sdkFolder, name);
     if (!existsSync(source)) continue;

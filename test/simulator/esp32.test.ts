@@ -132,7 +132,11 @@ test("flash builds for the board, then writes, with the configuration and the Wi
     config: { sensorNode, ssid: "Bench", password: "12345678" },
   });
   t.is(statSync(fragment).mode & 0o777, 0o600);
-  t.is(read("out/sdkconfig/sdkconfig.defaults.release"), "CONFIG_B=y\n");
+  t.is(
+    read("out/sdkconfig/sdkconfig.defaults.release"),
+    "CONFIG_B=y\nCONFIG_ESP_CONSOLE_NONE=n\nCONFIG_ESP_CONSOLE_UART_DEFAULT=y\n",
+    "what a release build says is heard",
+  );
 });
 
 test("an unchanged configuration is not written again, because the SDK goes by the times of files", async t => {

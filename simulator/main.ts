@@ -197,6 +197,7 @@ async function run(options: RunOptions): Promise<void> {
   const ended = interrupted();
   let hint = true;
   let running: string | undefined;
+  let restPort: number | undefined;
   let objectsPort: number | undefined;
   let downloadsPort = 0;
   const cloud = await Cloud.open({
@@ -217,7 +218,7 @@ async function run(options: RunOptions): Promise<void> {
       say("cloud", lineOfCloud(event));
       if (event.type === "uploadsListening") objectsPort = event.port;
       if (event.type === "downloadsListening") downloadsPort = event.port;
-      if (event.type === "restListening") keepRestEndpoint(state, event.port, objectsPort);
+      if (event.type === "restListening") restPort = event.port;
       // Said once, when it works and has not scrolled away yet.
       if (!hint || event.type !== "clientConnected" || event.thingName === undefined) return;
       hint = false;
@@ -226,6 +227,8 @@ async function run(options: RunOptions): Promise<void> {
         console.log(`Or give it new firmware:\n${updateCommands(options, running)}\n`);
     },
   });
+  // Of a start that has failed nothing is kept.
+  if (restPort !== undefined) keepRestEndpoint(state, restPort, objectsPort);
   cloud.codeSigning.putProfile(localSignerName, signer.profile);
   const { certificate, key, trustAnchor } = cloud.claim();
   const config = {

@@ -52,7 +52,6 @@ export const errorCodes = Object.freeze({
   "mqtt/unanswered": "network",
   "ota/document": "protocol",
   "ota/expired": "refused",
-  "ota/health": "integrity",
   "ota/image": "integrity",
   "ota/incompatible": "refused",
   "ota/reverted": "integrity",

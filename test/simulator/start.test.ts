@@ -4,6 +4,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { request } from "node:http";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
@@ -142,6 +143,18 @@ test("an update says that no cloud runs, and what is no image", async t => {
   const missing = await skerry(t, state, `update --state ${state} other.bin`);
   t.regex(missing.out, /There is no file other\.bin/);
   t.deepEqual([none.code, silent.code, missing.code], [1, 1, 1]);
+});
+
+test("a start that finds its port taken says so, and keeps no address of its own", async t => {
+  const state = await newState(t);
+  const other = createServer().listen(0, "127.0.0.1");
+  t.teardown(() => other.close());
+  await once(other, "listening");
+  const { port } = other.address() as AddressInfo;
+  const { code, out } = await skerry(t, state, `--state ${state} --port ${port} --rest-port 0`);
+  t.is(code, 1);
+  t.true(out.includes(`${port}`), out);
+  await t.throwsAsync(stat(join(state, "rest.json")), { code: "ENOENT" });
 });
 
 test("the port of the last start is taken again, the default without one", async t => {

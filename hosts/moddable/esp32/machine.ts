@@ -23,6 +23,8 @@ interface Native {
 }
 
 const macBytes = 6;
+/** What some versions of ESP-IDF write on chips with IEEE 802.15.4: the address and its extension. */
+const longMacBytes = 8;
 /** As in `machine.c`. */
 const retainedBytes = 64;
 
@@ -95,8 +97,8 @@ export function freeHeapBytes(): number | undefined {
 
 /** The base address burnt in by the maker. @throws when it cannot be read */
 export function boardId(): string | undefined {
-  const address = new Uint8Array(macBytes);
+  const address = new Uint8Array(longMacBytes);
   const status = library().esp_efuse_mac_get_default(address.buffer);
   if (status !== 0) throw new Error(`base address: error ${status}`);
-  return toHex(address);
+  return toHex(address.subarray(0, macBytes));
 }

@@ -25,8 +25,13 @@ export class NativeResolver implements Resolver {
 
   /** While the network comes up the question waits for it; where it does not, that is the error. */
   resolve(options: ResolveOptions): void {
+    // What the platform throws is an answer too, and keeps nobody waiting who waits behind this one.
     const go = () => {
-      if (!this.#isClosed) this.#resolve(options);
+      if (!this.#isClosed)
+        guard(
+          () => this.#resolve(options),
+          error => this.#later(options, undefined, error as Error),
+        );
     };
     if (!this.#network) go();
     else this.#network.whenAddressed(go, error => this.#later(options, undefined, error));

@@ -226,6 +226,17 @@ test.serial(
     board.pass(100);
     t.is(heard.at(-1), "192.0.2.9");
     t.is(heard.length, 2);
+
+    // Two wait, and the platform refuses both: each is answered, and the product hears of the network.
+    network.start(home);
+    resolve(new NativeResolver({ network }));
+    resolve(new NativeResolver({ network }));
+    board.faults.resolve = "out of memory";
+    board.wifi!.event("address", "10.0.0.8");
+    t.is(network.status.type, "timing");
+    t.regex(lastLine()!, /address 10\.0\.0\.8, asks for the time/);
+    board.pass(0);
+    t.deepEqual(heard.slice(2), ["Error: out of memory", "Error: out of memory"]);
   },
 );
 

@@ -35,7 +35,7 @@ export function lineOfStatus(status: AgentStatus): Line | undefined {
     case "keyMade":
       return milestone("made its own P-256 key");
     case "waiting":
-      return plain(`dials in ${status.inMs} ms: the power has just come back`);
+      return plain(`dials in ${status.inMs} ms: power or network has just come back`);
     case "connecting":
       return plain(
         `connecting with ${status.as === "claim" ? "the claim" : "its own certificate"}, attempt ${status.attempt}`,

@@ -115,6 +115,14 @@ export class Agent {
   }
 
   /**
+   * For a product that knows: after an outage the next dial comes within ten seconds, in the place of up to two minutes. What the cloud
+   * refused waits as before, and of a network that comes and goes one time in a minute counts.
+   */
+  networkIsBack(): void {
+    this.#core.networkIsBack();
+  }
+
+  /**
    * Connects to another endpoint from now on, also after a restart. The one before is gone back to when no session can be
    * held at the new one; status "moved" or a fault tells. Firmware that names another endpoint than today's ends the move.
    *

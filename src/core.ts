@@ -113,6 +113,10 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
     this.enter(() => this.#link.stop());
   }
 
+  networkIsBack(): void {
+    this.enter(() => this.#link.networkIsBack());
+  }
+
   moveTo(endpoint: Endpoint): void {
     if (!this.#isOpen) throw new AgentError("agent/options", "the agent is moved after start");
     this.#endpoints.move(endpoint);

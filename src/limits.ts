@@ -138,6 +138,8 @@ export const limits = Object.freeze({
   provenMs: 43_200_000,
   /** Devices that get their power back together spread their first dial over this long. */
   spreadMs: 60_000,
+  /** A network that is back shortens the wait for the next dial to this at most, and not again for `stableMs`. */
+  networkBackMs: 10_000,
   /** DISCONNECT has this long to leave the socket. */
   drainMs: 2000,
   /** A wake-up of a device that sleeps: failed dials after which it sleeps again, the longest wait for another dial, the looks. */

@@ -5,7 +5,7 @@ import type { Why } from "./telemetry/duty-cycle.js";
 
 export type AgentStatus =
   | { readonly type: "keyMade" }
-  /** The power has come back, perhaps for a whole fleet: the first dial comes at a time of its own. */
+  /** The power has come back, perhaps for a whole fleet, or the network has: the next dial comes at a time of its own. */
   | { readonly type: "waiting"; readonly inMs: number }
   /** Dialing as the claim or with the own identity; `attempt` counts from 1 since the last stable success. */
   | { readonly type: "connecting"; readonly as: "claim" | "device"; readonly attempt: number }

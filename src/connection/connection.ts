@@ -13,6 +13,10 @@ export interface ConnectionRecord {
   readonly onlineAt: number;
   /** Dial again, as another identity, once drained. */
   readonly again: boolean;
+  /** While waiting: ticks of the next dial, where a network that is back may bring it forward; 0 where it may not. */
+  readonly dueAt: number;
+  /** Ticks before which no dial is brought forward again. */
+  readonly patientUntil: number;
 }
 
 /** `chance` is uniform in [0, 1). */
@@ -21,6 +25,7 @@ export type ConnectionEvent =
   /** A start together with many others: the first dial comes within `limits.spreadMs`. */
   | { readonly type: "spread"; readonly chance: number }
   | { readonly type: "accepted" | "switch"; readonly ticks: number }
+  | { readonly type: "networkBack"; readonly ticks: number; readonly chance: number }
   | {
       readonly type: "lost" | "refused" | "takenOver";
       readonly ticks: number;
@@ -36,6 +41,8 @@ export const connectionAtRest: ConnectionRecord = Object.freeze({
   attempt: 0,
   onlineAt: 0,
   again: false,
+  dueAt: 0,
+  patientUntil: 0,
 });
 
 /** The service takes one CONNECT a second and client id; the cap keeps a fleet's silence bearable. */
@@ -57,7 +64,10 @@ export function step(record: ConnectionRecord, event: ConnectionEvent): Result {
       return dial({ ...record, state, again: false });
     case "spread": {
       const delayMs = Math.floor(limits.spreadMs * event.chance);
-      return { record: { ...record, state, again: false }, effects: [{ type: "wait", delayMs }] };
+      return {
+        record: { ...record, state, again: false, dueAt: 0 },
+        effects: [{ type: "wait", delayMs }],
+      };
     }
     case "due":
       return dial({ ...record, state, again: false });
@@ -70,6 +80,16 @@ export function step(record: ConnectionRecord, event: ConnectionEvent): Result {
     case "refused":
     case "takenOver":
       return from === "draining" ? drained({ ...record, state }) : wait(record, event);
+    case "networkBack": {
+      const delayMs = Math.floor(limits.networkBackMs * event.chance);
+      const { dueAt, patientUntil } = record;
+      const dueSooner = event.ticks + delayMs;
+      if (event.ticks < patientUntil || dueAt <= dueSooner) return { record, effects: [] };
+      return {
+        record: { ...record, dueAt: dueSooner, patientUntil: event.ticks + limits.stableMs },
+        effects: [{ type: "wait", delayMs }],
+      };
+    }
     case "switch":
       if (from === "waiting")
         return dial({ ...record, state, attempt: 0 }, [{ type: "cancelWait" }]);
@@ -128,7 +148,12 @@ function wait(
   const half = connectionBackoff.capMs / 2;
   const delayMs = event.type === "takenOver" ? half + Math.floor(jitterMs / 2) : jitterMs;
   return {
-    record: { ...record, state: "waiting", attempt: attempt + 1 },
+    record: {
+      ...record,
+      state: "waiting",
+      attempt: attempt + 1,
+      dueAt: event.type === "lost" ? event.ticks + delayMs : 0,
+    },
     effects: [{ type: "drop" }, { type: "wait", delayMs }],
   };
 }

@@ -124,6 +124,13 @@ export class Link {
     this.advance({ type: "switch", ticks: this.#options.host.clock.ticks() });
   }
 
+  /** Brings the next dial forward, where it waits for no more than the network. */
+  networkIsBack(): void {
+    const { host } = this.#options;
+    if (this.#record.state !== "waiting") return;
+    this.advance({ type: "networkBack", ticks: host.clock.ticks(), chance: chanceFrom(host) });
+  }
+
   /** Gives the link up for a reason of the agent's; it is dialed again after a backoff. */
   drop(error: AgentError): void {
     const { state } = this.#record;

@@ -10,6 +10,7 @@ export type ConnectionEventName =
   | "takenOver"
   | "lost"
   | "due"
+  | "networkBack"
   | "switch"
   | "stop"
   | "drained";
@@ -30,7 +31,7 @@ export const connectionTable: Table<ConnectionState, ConnectionEventName> = deep
     switch: "draining",
     stop: "draining",
   },
-  waiting: { due: "connecting", switch: "connecting", stop: "offline" },
+  waiting: { due: "connecting", networkBack: "waiting", switch: "connecting", stop: "offline" },
   draining: {
     start: "draining",
     drained: "offline",

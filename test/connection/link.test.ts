@@ -516,3 +516,47 @@ test("a resolver that cannot be made costs one dial, and leaves no deadline that
   t.is(seen("fault").length, 0);
   t.is(seen("online").length, 1);
 });
+
+test("a network that is back is dialed within ten seconds; one that flaps costs one more dial a minute at most", async t => {
+  const { boot, clock, network, seen } = world();
+  const agent = boot();
+  await clock.run(120_000);
+  network.isUp = false;
+  await clock.run(3_600_000);
+  t.is(agent.link.state, "waiting");
+  // So long that it would not come by itself.
+  while ((seen("offline").at(-1)?.retryInMs ?? 0) < 60_000) await clock.run(1000);
+  network.isUp = true;
+  agent.networkIsBack();
+  const { inMs } = seen("waiting").at(-1)!;
+  t.true(inMs < 10_000, `${inMs}`);
+  await clock.run(11_000);
+  t.is(agent.link.state, "online");
+  const online = seen("online").length;
+  agent.networkIsBack();
+  t.is(agent.link.state, "online");
+
+  const count = async (tells: boolean) => {
+    network.isUp = false;
+    await clock.run(3_600_000);
+    const before = seen("connecting").length;
+    for (let i = 0; i < 720; i++) {
+      if (tells) agent.networkIsBack();
+      await clock.run(5000);
+    }
+    return seen("connecting").length - before;
+  };
+  const [patient, hurried] = [await count(false), await count(true)];
+  t.true(
+    hurried > patient && hurried <= patient + 60,
+    `${patient} dials without, ${hurried} with it`,
+  );
+  t.is(seen("online").length, online);
+
+  agent.stop();
+  await clock.run(1000);
+  const before = seen("connecting").length;
+  agent.networkIsBack();
+  await clock.run(60_000);
+  t.is(seen("connecting").length, before);
+});

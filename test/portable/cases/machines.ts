@@ -70,6 +70,38 @@ check("connection: the wait grows to the cap while failures go on", () => {
   equal(waits[9]! > 100_000 && waits[9]! < connectionBackoff.capMs, true);
 });
 
+check("connection: a network that is back brings a dial forward, once in a minute", () => {
+  const waiting = (type: "lost" | "refused" | "takenOver") =>
+    connect(
+      { ...connectionAtRest, state: "connecting", attempt: 9 },
+      { type, ticks: 1000, chance: 0.9 },
+    ).record;
+  const back = (record: ConnectionRecord, ticks: number, chance = 0.5) =>
+    connect(record, { type: "networkBack", ticks, chance });
+  const waitOf = ({ effects }: ReturnType<typeof back>) =>
+    effects.map(effect => (effect.type === "wait" ? effect.delayMs : effect.type)).join();
+
+  const first = back(waiting("lost"), 20_000);
+  equal(waitOf(first), "5000");
+  equal(first.record.attempt, 10, "the backoff goes on");
+  // It comes and goes: the dial that was brought forward stays where it is, and the next one waits its time.
+  equal(waitOf(back(first.record, 21_000, 0)), "");
+  const again = connect(connect(first.record, { type: "due" }).record, {
+    type: "lost",
+    ticks: 30_000,
+    chance: 0.9,
+  }).record;
+  equal(waitOf(back(again, 79_999, 0)), "");
+  equal(waitOf(back(again, 80_000, 0)), "0");
+
+  // Never later than it would have been.
+  equal(waitOf(back(waiting("lost"), 105_000)), "");
+  // What was refused, taken over or spread does not wait for the network.
+  equal(waitOf(back(waiting("refused"), 20_000)), "");
+  equal(waitOf(back(waiting("takenOver"), 20_000)), "");
+  equal(waitOf(back(connect(connectionAtRest, { type: "spread", chance: 0.9 }).record, 1)), "");
+});
+
 check("connection: a brief success does not start the backoff anew, a minute online does", () => {
   const waited = (onlineMs: number) => {
     const online = connect(

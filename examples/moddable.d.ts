@@ -15,6 +15,7 @@ declare module "mc/config" {
 
 declare module "skerry/hosts/moddable/host" {
   export const host: import("../src/host.js").Host;
+  export const network: { onStatus: (status: { readonly type: string }) => void };
 }
 
 declare module "skerry/examples/sensor-node/moddable/platform/board" {

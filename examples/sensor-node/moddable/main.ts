@@ -1,7 +1,7 @@
 // Firmware entry for Moddable, on ESP32 and on the desktop simulator; the product itself is ../sensor-node.ts.
 import config from "mc/config";
 import { openBoard } from "skerry/examples/sensor-node/moddable/platform/board";
-import { host } from "skerry/hosts/moddable/host";
+import { host, network } from "skerry/hosts/moddable/host";
 import { sensorNode } from "../sensor-node.js";
 
 /** One line for each status: its type, and what it carries. */
@@ -45,5 +45,11 @@ function start(): ReturnType<typeof sensorNode> | undefined {
     openBoard(host, config.board ?? {}),
   );
   started.start();
+  // After an outage the agent need not wait for its own next dial. What the host says on the console stays.
+  const { onStatus } = network;
+  network.onStatus = status => {
+    onStatus(status);
+    if (status.type === "online") started.networkIsBack();
+  };
   return started;
 }

@@ -25,7 +25,19 @@ export function readKept(storage: KeyValueProvider): Credentials | undefined {
 /** @param credentials undefined takes back what was kept. @throws AgentError "storage/write": what was kept still is */
 export function keep(storage: KeyValueProvider, credentials: Credentials | undefined): void {
   const bytes = credentials ? encode(credentials) : new Uint8Array(0);
-  within(storage, values => writePair(values, key, bytes));
+  within(storage, values => {
+    writePair(values, key, bytes);
+    if (credentials === undefined) overwriteOther(values, bytes);
+  });
+}
+
+/** A password that was taken back is not to lie in the older place, nor to be read where the newer is damaged later. */
+function overwriteOther(values: KeyValue, bytes: Uint8Array): void {
+  try {
+    writePair(values, key, bytes);
+  } catch (_refused) {
+    // What counts has been written.
+  }
 }
 
 function within<Result>(storage: KeyValueProvider, work: (values: KeyValue) => Result): Result {

@@ -258,6 +258,14 @@ check("network: what is kept is read as it was written, and nothing else is", ()
   }
   keep(storage, undefined);
   equal(readKept(storage), undefined);
+  // Neither place holds the password any more: damage to one brings nothing back.
+  for (const place of [...values.keys()]) {
+    const whole = values.get(place)!;
+    values.set(place, Uint8Array.of(1));
+    equal(readKept(storage), undefined);
+    values.set(place, whole);
+  }
+  equal(values.size, 2);
   const wrong = [[9, 97], [1, 97, 98], [0], [2, 0xc3, 0x28]];
   for (const bytes of wrong) {
     values.clear();

@@ -67,6 +67,7 @@ function prepare(step: Step, flags: BoardFlags, place: Surroundings): Call[] {
   if (step !== "monitor") {
     problems.push(
       ...builtFaults(root, flags.manifest),
+      ...pathFaults(root, flags, environment),
       ...configuration.problems,
       settings.problem,
     );
@@ -123,6 +124,31 @@ function builtFaults(root: string, manifest: string): Problem[] {
   if (!existsSync(manifest))
     problems.push({ what: `There is no manifest ${manifest}.`, mend: "Name one: --manifest …" });
   return problems;
+}
+
+/** What the SDK's make files, or the shell that they call, would take apart; a word with "=" is configuration to `mcconfig`. */
+const unfit = /[\s"'`$#;&|()<>*?[\]{}!\\:%=]/;
+
+function pathFaults(
+  root: string,
+  { out, manifest }: BoardFlags,
+  environment: Environment,
+): Problem[] {
+  const paths: Readonly<Record<string, string | undefined>> = {
+    "Skerry is in": root,
+    "--out is": out,
+    "--manifest is": manifest,
+    "MODDABLE is": environment["MODDABLE"],
+    "IDF_PATH is": environment["IDF_PATH"],
+  };
+  return Object.entries(paths).flatMap(([what, path = ""]) => {
+    const [sign] = unfit.exec(path) ?? [];
+    if (sign === undefined) return [];
+    const mend = "Take a path without spaces, quotes and other signs that a shell knows.";
+    return [
+      { what: `${what} ${path}: the SDK's make files do not take ${JSON.stringify(sign)}.`, mend },
+    ];
+  });
 }
 
 function settingsFolder(out: string): string {

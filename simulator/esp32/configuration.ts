@@ -1,5 +1,5 @@
 // What firmware is built with: the file of `npm start` or of `configure`, and the Wi-Fi beside it, as one manifest fragment.
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { BoardConfig } from "../../examples/sensor-node/moddable/config.js";
 import type { Problem } from "./problem.js";
@@ -146,8 +146,9 @@ function parse(path: string): unknown {
   }
 }
 
-/** Claim, keys and password are for their owner only. */
+/** Claim, keys and password are for their owner only, also where a file of another mode was there before. */
 export function writeSecret(path: string, text: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  rmSync(path, { force: true });
   writeFileSync(path, text, { mode: 0o600 });
 }

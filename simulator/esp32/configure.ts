@@ -1,5 +1,5 @@
 // The command `configure`: Wi-Fi and pins of the bench, and the configuration for a cloud other than the local one.
-import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { Writable } from "node:stream";
@@ -35,6 +35,7 @@ export async function configure(flags: ConfigureFlags): Promise<string[]> {
   const config =
     flags.config ?? (flags.endpoint === undefined ? ".skerry/firmware.json" : ".skerry/aws.json");
   const said: string[] = [];
+  refuseIdle(flags);
   // All of it is looked at before any of it is written.
   const cloud = flags.endpoint === undefined ? undefined : cloudOf(flags, flags.endpoint);
   const wifi = flags.ssid === undefined ? undefined : await wifiOf(flags, flags.ssid);
@@ -71,7 +72,7 @@ async function wifiOf(flags: ConfigureFlags, ssid: string): Promise<WiFi> {
     flags.password ??
     (flags.passwordFile === undefined
       ? await askPassword(ssid)
-      : readText("--password-file", flags.passwordFile).replace(/\r?\n$/, ""));
+      : readText("--password-file", flags.passwordFile).split(/\r?\n/, 1)[0]!);
   if (!/^[ -~]{8,63}$/.test(password) && !/^[0-9A-Fa-f]{64}$/.test(password))
     throw new Error(
       `The password has ${password.length} characters; WPA takes 8 to 63 of ASCII, or 64 hexadecimal digits. For a network without one: --open`,
@@ -125,8 +126,35 @@ function cloudOf(flags: ConfigureFlags, endpoint: string): object {
     hardware: "devkit",
     ...(signer === undefined
       ? {}
-      : { signers: [{ name: "release", publicKey: readText("--signer", signer) }], threshold: 1 }),
+      : { signers: [{ name: "release", publicKey: publicKeyIn(signer) }], threshold: 1 }),
   };
+}
+
+/** What says nothing without another option is refused: it would be passed over without a word. */
+function refuseIdle(flags: ConfigureFlags): void {
+  const { ssid, endpoint } = flags;
+  const ofWifi = { password: "password", passwordFile: "password-file", open: "open" } as const;
+  const ofCloud = {
+    endpointPort: "endpoint-port",
+    anchor: "anchor",
+    claim: "claim",
+    claimKey: "claim-key",
+    template: "template",
+    thing: "thing",
+    certificate: "certificate",
+    key: "key",
+    serial: "serial",
+    signer: "signer",
+  } as const;
+  const refuse = (names: Partial<Record<keyof ConfigureFlags, string>>, wanted: string) => {
+    for (const [flag, name] of Object.entries(names))
+      if (flags[flag as keyof ConfigureFlags] !== undefined)
+        throw new Error(`--${name} counts only with ${wanted}, which is missing.`);
+  };
+  if (ssid === undefined) refuse(ofWifi, "--ssid");
+  if (endpoint === undefined) refuse(ofCloud, "--endpoint");
+  if (flags.password !== undefined && flags.passwordFile !== undefined)
+    throw new Error("Either --password or --password-file: both were given.");
 }
 
 function checkHost(flag: string, name: string): void {
@@ -147,10 +175,20 @@ function checkEndpoint(endpoint: string): void {
 
 function identityOf(flags: ConfigureFlags): object {
   const { claim, claimKey, template, thing, certificate, key } = flags;
-  if (claim && claimKey && template)
+  const isClaimed = [claim, claimKey, template].some(flag => flag !== undefined);
+  const isOwn = [thing, certificate, key].some(flag => flag !== undefined);
+  if (isClaimed && isOwn)
+    throw new Error("Either a claim or an identity of its own: options of both were given.");
+  if (claim && claimKey && template) {
+    if (!/^[A-Za-z0-9_-]{1,36}$/.test(template))
+      throw new Error(`--template ${template}: it is not 1 to 36 of A-Z a-z 0-9 _ -.`);
     return { claim: pairIn(["--claim", claim], ["--claim-key", claimKey]), template };
-  if (thing && certificate && key)
+  }
+  if (thing && certificate && key) {
+    if (!/^[A-Za-z0-9:_-]{1,128}$/.test(thing))
+      throw new Error(`--thing ${thing}: it is not 1 to 128 of A-Z a-z 0-9 : _ -.`);
     return { thingName: thing, ...pairIn(["--certificate", certificate], ["--key", key]) };
+  }
   throw new Error(
     "A device needs a claim (--claim, --claim-key and --template), or an identity of its own (--thing, --certificate and --key).",
   );
@@ -181,6 +219,29 @@ function pairIn(certificateFile: File, keyFile: File): { certificate: string; ke
     certificate: certificate.toString(),
     key: key.export({ type: "pkcs8", format: "pem" }).toString(),
   };
+}
+
+/** A private key has its public one in it, and OpenSSL would take it; in firmware it would be everybody's. */
+function publicKeyIn(path: string): string {
+  const text = readText("--signer", path);
+  if (/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text))
+    throw new Error(
+      `--signer ${path} is a private key, which must not get into firmware. Its public one: openssl pkey -in ${path} -pubout`,
+    );
+  let key: KeyObject;
+  try {
+    if (!text.includes("-----BEGIN PUBLIC KEY-----")) throw new Error("no such block");
+    key = createPublicKey(text);
+  } catch (cause) {
+    throw new Error(`--signer ${path}: no public key in PEM ("PUBLIC KEY").`, { cause });
+  }
+  const { namedCurve = "", modulusLength = 0 } = key.asymmetricKeyDetails ?? {};
+  const isTaken =
+    ["prime256v1", "secp384r1"].includes(namedCurve) ||
+    (key.asymmetricKeyType === "rsa" && modulusLength >= 2048 && modulusLength <= 4096);
+  if (!isTaken)
+    throw new Error(`--signer ${path}: neither P-256, P-384 nor RSA of 2048 to 4096 bits.`);
+  return key.export({ type: "spki", format: "pem" }).toString();
 }
 
 function anchorIn(path: string): string {

@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL("../../../", import.meta.url));
 
 function whole(least: number, most: number) {
   return (text: string): number => {
-    const number = Number(text);
+    const number = /^\d+$/.test(text) ? Number(text) : Number.NaN;
     if (!Number.isInteger(number) || number < least || number > most)
       throw new InvalidArgumentError(`It is not ${least} to ${most}.`);
     return number;

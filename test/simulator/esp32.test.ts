@@ -4,6 +4,7 @@ import {
   chmodSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -257,6 +258,13 @@ test("variables that are not set, or lead nowhere, are named; all problems are t
   );
 });
 
+test("a folder that the SDK's make files would take apart is named before they do", async t => {
+  const { at, refused } = machine(t);
+  const [problem, ...others] = await refused("build", { out: at("my out") });
+  t.regex(problem!.what, /^--out is \S+my out: the SDK's make files do not take " "/);
+  t.is(others.length, 0);
+});
+
 test("a port is the one that was named, or the only one there is", t => {
   const { at } = machine(t);
   const dev = at("dev");
@@ -291,9 +299,11 @@ test("Wi-Fi, pins and window are kept beside the configuration, for their owner 
     sntp: ["192.168.1.1"],
     sensorNode: { ...sensorNode, windowSeconds: 60 },
   });
-  writeFileSync(at("password"), "from a file\n");
+  chmodSync(at("state/bench.json"), 0o644);
+  writeFileSync(at("password"), "from a file\nand nothing of this\n");
   await configure({ config, ssid: "Bench", passwordFile: at("password") });
   t.is(gather({ config }).fragment?.config["password"], "from a file");
+  t.is(statSync(at("state/bench.json")).mode & 0o777, 0o600, "a file that others could read");
   await configure({ config, ssid: "Open", open: true });
   t.false("password" in (gather({ config }).fragment?.config ?? {}));
 });
@@ -309,6 +319,12 @@ for (const [flags, message] of [
   ],
   [{ timeServer: ["ntp://x"] }, /--time-server ntp:\/\/x: a host name is wanted/],
   [{}, /There is nothing to configure/],
+  [{ led: 2, password: "correct horse" }, /--password counts only with --ssid/],
+  [{ led: 2, passwordFile: "pw" }, /--password-file counts only with --ssid/],
+  [{ led: 2, open: true }, /--open counts only with --ssid/],
+  [{ led: 2, serial: "SN-2" }, /--serial counts only with --endpoint/],
+  [{ ...quiet, claimKey: "key" }, /--claim-key counts only with --endpoint/],
+  [{ ...quiet, passwordFile: "pw" }, /Either --password or --password-file/],
   [{ endpoint: "https://x" }, /--endpoint https:\/\/x: a host name is wanted/],
   [{ endpoint: "a1b2.iot.eu-west-1.amazonaws.com" }, /AWS has retired the authority/],
   [{ endpoint: "a1b2-ats.iot.eu-west-1.amazonaws.com" }, /--anchor is missing/],
@@ -324,13 +340,18 @@ test("a cloud such as AWS is its endpoint, its root, and a claim, whose key is m
   const cloud = await Cloud.open({ allow: [] });
   t.teardown(() => cloud.close());
   const { certificate, key, trustAnchor } = cloud.claim();
+  const signer = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const weak = generateKeyPairSync("ed25519");
   const other = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
   for (const [name, text] of Object.entries({
     root: trustAnchor,
     claim: certificate,
     key: createPrivateKey(key).export({ type: "sec1", format: "pem" }).toString(),
     other: other.export({ type: "pkcs1", format: "pem" }).toString(),
-    signer: "PEM",
+    signer: signer.publicKey.export({ type: "spki", format: "pem" }).toString(),
+    private: signer.privateKey.export({ type: "sec1", format: "pem" }).toString(),
+    weak: weak.publicKey.export({ type: "spki", format: "pem" }).toString(),
+    words: "PEM",
   }))
     writeFileSync(at(name), text);
   const config = at("state/aws.json");
@@ -340,6 +361,8 @@ test("a cloud such as AWS is its endpoint, its root, and a claim, whose key is m
   await configure({ ...place, ...pair, signer: at("signer") });
   const written = gather({ config }).fragment?.config.sensorNode;
   t.like(written, { endpoint, port: 8883, template: "fleet", threshold: 1 });
+  const [known] = written!["signers"] as { name: string; publicKey: string }[];
+  t.deepEqual(known, { name: "release", publicKey: readFileSync(at("signer"), "utf8") });
   t.false("serialNumber" in written!, "the chip's own number");
   t.regex((written!["claim"] as { key: string }).key, /^-----BEGIN PRIVATE KEY-----/);
   await configure({
@@ -362,4 +385,14 @@ test("a cloud such as AWS is its endpoint, its root, and a claim, whose key is m
   await wrong({ claim: at("key") }, /--claim \S+key: no certificate in PEM/);
   await wrong({ anchor: [at("claim")] }, /--anchor \S+claim is no certificate of an authority/);
   await wrong({ claimKey: undefined }, /needs a claim/);
+  await wrong({ thing: "one" }, /Either a claim or an identity of its own/);
+  await wrong({ template: "sensor node" }, /--template sensor node: it is not 1 to 36/);
+  await wrong({ signer: at("private") }, /--signer \S+private is a private key, which must not/);
+  await wrong({ signer: at("words") }, /--signer \S+words: no public key in PEM/);
+  await wrong({ signer: at("root") }, /--signer \S+root: no public key in PEM/);
+  await wrong({ signer: at("weak") }, /--signer \S+weak: neither P-256, P-384 nor RSA/);
+  const own = { thing: "my board", certificate: at("claim"), key: at("key") };
+  const none = { claim: undefined, claimKey: undefined, template: undefined };
+  await wrong({ ...none, ...own }, /--thing my board: it is not 1 to 128/);
+  t.deepEqual(readdirSync(at("state")).sort(), ["aws.json", "bench.json", "firmware.json"]);
 });

@@ -1,6 +1,7 @@
 // `--lan`: where the local cloud listens for boards on the bench, what its certificate says, and what firmware calls it.
 import { isIP } from "node:net";
 import { hostname, type NetworkInterfaceInfo, networkInterfaces } from "node:os";
+import { join } from "node:path";
 
 /** Where MQTT and downloads listen; REST and uploads ask nobody who he is, and stay on loopback whatever this says. */
 export interface Place {
@@ -25,6 +26,8 @@ export interface Machine {
 const maxNames = 16;
 /** Every address: IPv4, and IPv6 with IPv4. */
 const anyHosts: readonly string[] = ["0.0.0.0", "::"];
+/** What `npm run esp32` takes when nothing is said. */
+const ownFirmware = join(".skerry", "firmware.json");
 const label = /^(?!-)[A-Za-z0-9-]{1,63}(?<!-)$/;
 
 /**
@@ -49,6 +52,7 @@ export function describePlace(
   { host, endpoint, names }: Place,
   { port, downloads, firmware }: { port: number; downloads: number; firmware: string },
 ): string {
+  const config = firmware === ownFirmware ? "" : ` --config ${quoted(firmware)}`;
   const where = anyHosts.includes(host) ? "every address" : host;
   return `
 For boards: MQTT on port ${port} and firmware downloads on port ${downloads}, on ${where} of this machine.
@@ -57,8 +61,8 @@ The server's certificate is for ${["localhost", "127.0.0.1", ...names].join(", "
 Firmware connects to ${endpoint}${isIP(endpoint) === 0 ? ", a name that boards have to be able to resolve" : ""}; another one: --lan NAME-OR-ADDRESS.
 
 All of it is in ${firmware}: endpoint, port, trust anchor, claim and serial number. Now, with ESP-IDF set up:
-  npm run esp32 -- configure --ssid "YOUR WI-FI"
-  npm run esp32 -- flash --port /dev/ttyUSB0
+  npm run esp32 -- configure${config} --ssid "YOUR WI-FI"
+  npm run esp32 -- flash${config} --port /dev/ttyUSB0
   npm run esp32 -- monitor --port /dev/ttyUSB0
 Who has the claim that is in it can have a certificate from this cloud: treat the file, and boards, like a key.
 `;
@@ -109,6 +113,8 @@ function checkName(name: string): void {
 }
 
 function faultOf(name: string): string | undefined {
+  if (isIP(name) !== 0 && name.includes("%"))
+    return "an address with a zone means something on this machine only, no board can connect to it";
   if (isIP(name) !== 0)
     return anyHosts.includes(name) ? "no board can connect to that address" : undefined;
   if (name.includes("://") || /:\d+$/.test(name))
@@ -117,6 +123,11 @@ function faultOf(name: string): string | undefined {
   return name.length <= 253 && name.split(".").every(part => label.test(part))
     ? undefined
     : "neither an address nor a host name";
+}
+
+/** For a shell; what needs no quotes stays as it is. */
+function quoted(path: string): string {
+  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }
 
 function isLinkLocal(address: string): boolean {

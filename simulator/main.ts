@@ -34,7 +34,7 @@ function say(who: "cloud" | "device", line: Line | undefined): void {
 }
 
 function toPort(text: string): number {
-  const port = Number(text);
+  const port = /^\d+$/.test(text) ? Number(text) : Number.NaN;
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
     throw new InvalidArgumentError("It is not 0 to 65535.");
   return port;

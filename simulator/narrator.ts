@@ -132,18 +132,21 @@ function of({ shadow }: { readonly shadow?: string }): string {
   return shadow === undefined ? "" : ` (shadow "${shadow}")`;
 }
 
+/** As a URL has it: an IPv6 address stands in brackets. */
+function authorityOf({ host, port }: { readonly host: string; readonly port: number }): string {
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
 export function lineOfCloud(event: CloudEvent): Line | undefined {
   switch (event.type) {
     case "listening":
-      return milestone(`listening on ${event.host}:${event.port}, mutual TLS`);
+      return milestone(`listening on ${authorityOf(event)}, mutual TLS`);
     case "restListening":
-      return milestone(`REST on http://${event.host}:${event.port}, signatures unchecked`);
+      return milestone(`REST on http://${authorityOf(event)}, signatures unchecked`);
     case "uploadsListening":
-      return milestone(
-        `objects on http://${event.host}:${event.port}, as S3, signatures unchecked`,
-      );
+      return milestone(`objects on http://${authorityOf(event)}, as S3, signatures unchecked`);
     case "downloadsListening":
-      return milestone(`presigned downloads on https://${event.host}:${event.port}`);
+      return milestone(`presigned downloads on https://${authorityOf(event)}`);
     case "otaUpdateChanged":
       return event.errorMessage === undefined
         ? milestone(`OTA update ${event.otaUpdateId}: ${event.status}`)

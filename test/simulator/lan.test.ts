@@ -8,7 +8,7 @@ import test from "ava";
 import type { SensorNodeConfig } from "../../examples/sensor-node/sensor-node.js";
 import { Cloud } from "../../simulator/cloud/cloud.js";
 import { startDevice } from "../../simulator/fleet/device.js";
-import { type Machine, placeOf, thisMachine } from "../../simulator/lan.js";
+import { describePlace, type Machine, placeOf, thisMachine } from "../../simulator/lan.js";
 import { anyPort, start } from "./start-command.js";
 
 const at = (address: string, internal = false): NetworkInterfaceInfo =>
@@ -63,6 +63,7 @@ for (const [given, message] of [
   ["192.168.1.300", /^--lan 192\.168\.1\.300: not an address/],
   ["0.0.0.0", /no board can connect/],
   ["::", /no board can connect/],
+  ["fe80::1%eth0", /^--lan fe80::1%eth0: an address with a zone/],
   ["under_score", /neither an address nor a host name/],
   ["-bench", /neither an address nor a host name/],
   ["", /neither an address nor a host name/],
@@ -76,6 +77,20 @@ test("a machine without a network is told so, and too many names are counted", t
   t.throws(() => placeOf([], alone), { message: /no IPv4 address but its own loopback/ });
   const many = Array.from({ length: 17 }, (_, i) => `board-${i}`);
   t.throws(() => placeOf(many, bench), { message: /17 names and addresses, at most 16/ });
+});
+
+test("the commands that come next name the configuration, where it is not in its usual place", t => {
+  const place = placeOf(["192.168.1.20"], bench);
+  const said = (firmware: string) =>
+    describePlace(place, { port: 8883, downloads: 8443, firmware }).match(/npm run esp32 .*/g);
+  t.deepEqual(said(join(".skerry", "firmware.json"))?.slice(0, 2), [
+    'npm run esp32 -- configure --ssid "YOUR WI-FI"',
+    "npm run esp32 -- flash --port /dev/ttyUSB0",
+  ]);
+  t.deepEqual(said("/tmp/my bench's/firmware.json")?.slice(0, 2), [
+    `npm run esp32 -- configure --config '/tmp/my bench'\\''s/firmware.json' --ssid "YOUR WI-FI"`,
+    "npm run esp32 -- flash --config '/tmp/my bench'\\''s/firmware.json' --port /dev/ttyUSB0",
+  ]);
 });
 
 test("downloads are presigned for the name that was given", async t => {

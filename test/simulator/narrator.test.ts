@@ -198,3 +198,17 @@ for (const [event, mark, text] of [
     t.deepEqual(lineOfBoot(event), { mark, text });
   });
 }
+
+for (const [host, address] of [
+  ["127.0.0.1", "127.0.0.1:8443"],
+  ["::1", "[::1]:8443"],
+  ["::", "[::]:8443"],
+] as const)
+  test(`where ${host} is listened on stands as URLs have it`, t => {
+    const { text } = lineOfCloud({ type: "downloadsListening", host, port: 8443 })!;
+    t.is(text, `presigned downloads on https://${address}`);
+    t.is(
+      lineOfCloud({ type: "listening", host, port: 8443 })?.text,
+      `listening on ${address}, mutual TLS`,
+    );
+  });

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { checkBuilt } from "./built.js";
 import { gather, writeFragment } from "./configuration.js";
+import { examineManifest } from "./manifest.js";
 import { choosePort } from "./port.js";
 import { type Problem, refuse } from "./problem.js";
 import { checkIdf, type Environment, findSdk, type Tools } from "./tools.js";
@@ -64,9 +65,11 @@ function prepare(step: Step, flags: BoardFlags, place: Surroundings): Call[] {
   problems.push(...checkIdf(environment, environment["MODDABLE"]));
   const configuration = gather(flags);
   const settings = settingsOf(root, flags);
+  const manifest = examineManifest(flags.manifest);
   if (step !== "monitor") {
     problems.push(
-      ...builtFaults(root, flags.manifest),
+      ...builtFaults(root),
+      manifest.problem,
       ...pathFaults(root, flags, environment),
       ...configuration.problems,
       settings.problem,
@@ -85,6 +88,7 @@ function prepare(step: Step, flags: BoardFlags, place: Surroundings): Call[] {
   if (step !== "monitor") {
     writeFragment(fragment, configuration.fragment!);
     writeSettings(root, flags);
+    for (const note of manifest.notes) place.say(note);
   }
   const variables = {
     ...environment,
@@ -113,17 +117,13 @@ function callOf(
 }
 
 /** What Moddable compiles is the JavaScript in `dist`. */
-function builtFaults(root: string, manifest: string): Problem[] {
+function builtFaults(root: string): Problem[] {
   const wanted = ["src/index.js", "hosts/moddable/host.js", "examples/sensor-node/sensor-node.js"];
   const missing = wanted
     .map(name => join("dist", name))
     .find(path => !existsSync(join(root, path)));
-  const problems: Problem[] = [];
-  if (missing !== undefined)
-    problems.push({ what: `${missing} is missing: dist is not built.`, mend: "npm run build" });
-  if (!existsSync(manifest))
-    problems.push({ what: `There is no manifest ${manifest}.`, mend: "Name one: --manifest …" });
-  return problems;
+  if (missing === undefined) return [];
+  return [{ what: `${missing} is missing: dist is not built.`, mend: "npm run build" }];
 }
 
 /** What the SDK's make files, or the shell that they call, would take apart; a word with "=" is configuration to `mcconfig`. */

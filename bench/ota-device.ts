@@ -30,7 +30,10 @@ export class Device implements DownloadOwner {
     this.session = new Session(
       [],
       {
-        onMessage: (topic, payload) => this.download.onMessage(topic, payload),
+        onMessage: (topic, payload) => {
+          this.download.onMessage(topic, payload);
+          return undefined;
+        },
         onOversize: () => undefined,
         onSubscribed: () => undefined,
         onRefused: () => undefined,

@@ -408,15 +408,17 @@ export class Core implements LinkOwner, SessionHandlers, JobsWiring, CycleAgent 
 
   // -- what the session tells --
 
-  onMessage(topic: string, payload: Uint8Array): void {
+  onMessage(topic: string, payload: Uint8Array): (() => void) | undefined {
     try {
       if (isProvisioningTopic(topic)) this.#provisioner?.onMessage(topic, payload);
-      else if (!this.jobs?.onMessage(topic, payload)) this.#shadows?.onMessage(topic, payload);
+      else if (!this.jobs?.onMessage(topic, payload))
+        return this.#shadows?.onMessage(topic, payload);
     } catch (error) {
       // What cannot be read now cannot be read later: acknowledged and dropped, or it would come again with every link.
       if (!(error instanceof AgentError) || error.kind !== "protocol") throw error;
       this.onFault(error);
     }
+    return undefined;
   }
 
   onOversize(topic: string, byteLength: number): void {

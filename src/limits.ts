@@ -25,6 +25,8 @@ export const limits = Object.freeze({
   queuedAcknowledgements: 64,
   /** Bytes of a PUBLISH the service takes (AWS 128 KB); refused locally. */
   payloadBytes: 131_072,
+  /** Bytes of a payload that are copied behind the packet's header; the rest follows as it is. */
+  firstBytes: 512,
   /** Bytes read from the socket at a time. */
   readBytes: 1024,
   /** Nesting of a JSON text, known or not. */

@@ -2,7 +2,7 @@
 // passed over without a property, a string or a level of recursion, since on XS each of those can be used up by a peer.
 import { AgentError } from "../errors.js";
 import { limits } from "../limits.js";
-import { fromUtf8, Joiner } from "../util/bytes.js";
+import { fromUtf8, Joiner, toUtf8 } from "../util/bytes.js";
 
 /**
  * What stands where: a leaf type, or an object's members. `scalar` takes string, number, boolean or null; `raw` takes anything,
@@ -433,22 +433,59 @@ export function writeJson(value: Json, depth = 0): string {
       throw new AgentError("codec/json", `${value} cannot be written as JSON`);
     return String(value);
   }
+  const texts = new Joiner();
+  eachText(value, depth, text => texts.push(text));
+  return texts.end();
+}
+
+/**
+ * The same in UTF-8, for what is long: counted first, so that on XS nothing but the bytes themselves is in memory at once.
+ *
+ * @throws AgentError as `writeJson`, "codec/utf8" as `toUtf8`
+ */
+export function encodeJson(value: { readonly [name: string]: Json | undefined }): Uint8Array {
+  let length = 0;
+  eachText(value, 0, text => {
+    length += /^[\0-\x7f]*$/.test(text) ? text.length : toUtf8(text).length;
+  });
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  eachText(value, 0, text => {
+    const piece = toUtf8(text);
+    bytes.set(piece, at);
+    at += piece.length;
+  });
+  return bytes;
+}
+
+/** Hands on the text of a list or an object, piece by piece. */
+function eachText(value: Exclude<Json, Scalar>, depth: number, put: (text: string) => void): void {
   if (depth >= limits.jsonDepth) {
     throw new AgentError("codec/json", `nesting deeper than ${limits.jsonDepth} cannot be written`);
   }
-  if (isList(value)) return `[${value.map(item => writeJson(item, depth + 1)).join(",")}]`;
-  const members: string[] = [];
-  if (value instanceof Map) {
+  const isArray = isList(value);
+  let before = isArray ? "[" : "{";
+  const putMember = (start: string, member: Json) => {
+    if (typeof member === "object" && member !== null) {
+      put(start);
+      eachText(member, depth + 1, put);
+    } else put(start + writeJson(member));
+    before = ",";
+  };
+  if (isArray) {
+    for (const item of value) putMember(before, item);
+  } else if (value instanceof Map) {
     for (const [name, member] of value as ReadonlyMap<string, Json>)
-      members.push(`${writeString(name)}:${writeJson(member, depth + 1)}`);
-    return `{${members.join(",")}}`;
+      putMember(`${before}${writeString(name)}:`, member);
+  } else {
+    const record = value as { readonly [name: string]: Json | undefined };
+    for (const name of Object.keys(record)) {
+      const member = record[name];
+      if (member !== undefined) putMember(`${before}${writeString(name)}:`, member);
+    }
   }
-  const record = value as { readonly [name: string]: Json | undefined };
-  for (const name of Object.keys(record)) {
-    const member = record[name];
-    if (member !== undefined) members.push(`${writeString(name)}:${writeJson(member, depth + 1)}`);
-  }
-  return `{${members.join(",")}}`;
+  const end = isArray ? "]" : "}";
+  put(before === "," ? end : before + end);
 }
 
 function isList(value: object): value is readonly Json[] {

@@ -24,7 +24,8 @@ export interface Message {
 }
 
 export interface SessionHandlers {
-  onMessage(topic: string, payload: Uint8Array): void;
+  /** @returns what is done once the payload has been let go of, before the acknowledgement */
+  onMessage(topic: string, payload: Uint8Array): (() => void) | undefined;
   /** A message longer than `limits.messageBytes` was read to its end, acknowledged and dropped. */
   onOversize(topic: string, byteLength: number): void;
   /** All filters are granted; after a link that found its session again, at once. */
@@ -78,7 +79,7 @@ interface Incoming {
   readonly id: number | undefined;
   readonly byteLength: number;
   /** Undefined when the message is too long to keep. */
-  readonly bytes: Uint8Array | undefined;
+  bytes: Uint8Array | undefined;
   have: number;
 }
 
@@ -247,8 +248,11 @@ export class Session {
     incoming.have += bytes.length;
     if (info.more) return;
     this.#incoming = undefined;
-    if (incoming.bytes) this.#handlers.onMessage(incoming.topic, incoming.bytes);
-    else this.#handlers.onOversize(incoming.topic, incoming.byteLength);
+    if (incoming.bytes) {
+      const work = this.#handlers.onMessage(incoming.topic, incoming.bytes);
+      incoming.bytes = undefined;
+      work?.();
+    } else this.#handlers.onOversize(incoming.topic, incoming.byteLength);
     if (incoming.id !== undefined && this.#client) this.acknowledge(incoming.id);
   }
 
@@ -396,7 +400,7 @@ export class Session {
     if (again === undefined) this.#queue.shift();
     this.count();
     const isRepeat = entry !== undefined && entry.tries > 1;
-    const first = payload.subarray(0, Math.min(room, payload.length));
+    const first = payload.subarray(0, Math.min(room, payload.length, limits.firstBytes));
     this.#writable = client.write(first, {
       topic,
       QoS,

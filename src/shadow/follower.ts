@@ -282,35 +282,46 @@ export class Follower implements Asker {
     return this.#clientToken;
   }
 
-  /** @param suffix what follows the shadow's own part of the topic */
-  onMessage(suffix: string, payload: Uint8Array): void {
+  /**
+   * @param suffix what follows the shadow's own part of the topic
+   * @returns      what it brings about, to be done without the payload: that may be as large as all else together
+   */
+  onMessage(suffix: string, payload: Uint8Array): (() => void) | undefined {
+    const read = this.attempt(suffix, () => this.read(suffix, payload));
+    if (read === undefined) return undefined;
+    return () =>
+      this.attempt(suffix, () => ("event" in read ? this.answered(read) : this.event(read)));
+  }
+
+  private attempt<T>(suffix: string, work: () => T): T | undefined {
     try {
-      this.read(suffix, payload);
+      return work();
     } catch (error) {
       if (!(error instanceof AgentError) || error.kind !== "protocol") throw error;
       this.unreadable(suffix, error);
+      return undefined;
     }
   }
 
-  private read(suffix: string, payload: Uint8Array): void {
+  /** @returns an answer to a request, or what happened; undefined for what nobody waits for */
+  private read(suffix: string, payload: Uint8Array): Reply | ShadowEvent | undefined {
+    const { state, request } = this.#record;
     switch (suffix) {
       case "update/delta":
-        if (this.#record.state === "following") return this.event(parseDelta(payload, this.leaves));
-        return this.event({ ...parseAccepted(payload).event, type: "foreign" });
+        if (state === "following") return parseDelta(payload, this.leaves);
+        return { ...parseAccepted(payload).event, type: "foreign" };
       case "get/accepted":
-        if (this.#record.request === "get")
-          this.answered(parseDocument(payload, this.leaves, this.values));
-        return;
+        return request === "get" ? parseDocument(payload, this.leaves, this.values) : undefined;
       case "get/rejected":
-        if (this.#record.request === "get") this.answered(parseRejected(payload, "get"));
-        return;
+        return request === "get" ? parseRejected(payload, "get") : undefined;
       case "update/accepted":
-        return this.answered(parseAccepted(payload));
+        return parseAccepted(payload);
       case "update/rejected":
-        if (this.#record.request === "update") this.answered(parseRejected(payload, "update"));
-        return;
+        return request === "update" ? parseRejected(payload, "update") : undefined;
       case "delete/accepted":
-        return this.event({ type: "deleted" });
+        return { type: "deleted" };
+      default:
+        return undefined;
     }
   }
 

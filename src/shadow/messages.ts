@@ -1,5 +1,6 @@
 // Shadow documents as bytes: only the names that are declared are ever read, what else is desired is named, within bounds.
 import {
+  encodeJson,
   type Json,
   type Judge,
   type Read,
@@ -30,12 +31,12 @@ export function getRequest(clientToken: string): Uint8Array {
 /** An update with just what is new. */
 export function updateRequest(update: Update, clientToken: string): Uint8Array {
   const { verdicts, desired, version } = update;
-  const reported: Json = {
-    ...(update.reported && nest(update.reported)),
-    [verdictsName]: verdicts,
-  };
+  const reported: Record<string, Json | undefined> = update.reported ? nest(update.reported) : {};
+  reported[verdictsName] = verdicts;
   const state = { reported, desired: desired && nest(desired) };
-  return toUtf8(writeJson({ state, version, clientToken } as Json));
+  return encodeJson({ state, version, clientToken } as {
+    readonly [name: string]: Json | undefined;
+  });
 }
 
 /** A reply, and the token of the request it answers; every subscriber sees every reply. */
@@ -269,7 +270,7 @@ const localName = "_local";
 /** What is in force, and the local changes that the cloud has not been told of, as stored. */
 export function encodeValues(values: FlatValues, local: readonly string[]): Uint8Array {
   const text = local.length > 0 ? { ...values, [localName]: local.join() } : values;
-  return toUtf8(writeJson(text));
+  return encodeJson(text);
 }
 
 /** Stored values that still fit the schema, defaults for the others. @throws AgentError "codec/json", "codec/utf8" */

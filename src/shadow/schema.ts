@@ -203,7 +203,7 @@ function textBytes(text: string): number {
 type Nested = { [name: string]: Value | Nested };
 
 /** The values as the product and the shadow have them: `{"group.name": 1}` is `{group: {name: 1}}`. */
-export function nest(flat: FlatValues): { readonly [name: string]: Value | Nested } {
+export function nest(flat: FlatValues): Nested {
   const result: Nested = {};
   for (const path of Object.keys(flat)) {
     const names = path.split(".");

@@ -83,9 +83,10 @@ export class Shadows {
     for (const follower of this.#followers) follower.lost();
   }
 
-  onMessage(topic: string, payload: Uint8Array): void {
+  /** @returns as `Follower.onMessage` */
+  onMessage(topic: string, payload: Uint8Array): (() => void) | undefined {
     const found = this.find(topic);
-    if (found) found.follower.onMessage(found.suffix, payload);
+    return found?.follower.onMessage(found.suffix, payload);
   }
 
   /** @returns false for a topic that is no shadow's */

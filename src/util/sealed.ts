@@ -1,7 +1,6 @@
 // Values in flash that are whole or not there, whatever the medium does: a checksum and a sequence before the content.
 import { AgentError } from "../errors.js";
 import type { KeyValue } from "../host.js";
-import { concat } from "./bytes.js";
 import { crc32 } from "./crc32.js";
 
 const headBytes = 8;
@@ -13,8 +12,12 @@ export interface Sealed {
 }
 
 export function seal(sequence: number, content: Uint8Array): Uint8Array {
-  const body = concat([uint32(sequence), content]);
-  return concat([uint32(crc32(body)), body]);
+  const sealed = new Uint8Array(headBytes + content.length);
+  const view = new DataView(sealed.buffer);
+  view.setUint32(4, sequence);
+  sealed.set(content, headBytes);
+  view.setUint32(0, crc32(sealed, 4));
+  return sealed;
 }
 
 /** @returns undefined for what was not sealed, or not wholly written */
@@ -56,8 +59,4 @@ function placesOf(store: KeyValue, name: string): Places {
 function newestOf(places: Places): Sealed | undefined {
   const [first, second] = places.map(unseal);
   return second && second.sequence > (first?.sequence ?? -1) ? second : first;
-}
-
-function uint32(value: number): Uint8Array {
-  return Uint8Array.of(value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255);
 }

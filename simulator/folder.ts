@@ -13,7 +13,7 @@ export function makeFolder(path: string): void {
   try {
     const stat = statSync(path, { throwIfNoEntry: false });
     if (stat?.isDirectory()) return accessSync(path, constants.W_OK | constants.X_OK);
-    if (stat) throw new Error(`${path} is a file, a folder is needed for the state.`);
+    if (stat) throw new Error(`${path} is a file, a folder is needed.`);
     if (dirname(path) !== path) makeFolder(dirname(path));
     mkdirSync(path, { mode: 0o700 });
   } catch (cause) {

@@ -1,7 +1,8 @@
 // build, flash, monitor: what is checked before, and which call of the SDK's tools each of them is.
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
+import { makeFolder } from "../folder.js";
 import { checkBuilt } from "./built.js";
 import { gather, writeFragment } from "./configuration.js";
 import { examineManifest } from "./manifest.js";
@@ -84,7 +85,7 @@ function prepare(step: Step, flags: BoardFlags, place: Surroundings): Call[] {
   const { port, problem } = step === "build" ? {} : choosePort(flags.port, devices);
   refuse([...problems, problem]);
 
-  mkdirSync(flags.out, { recursive: true });
+  makePrivate(flags.out);
   if (step !== "monitor") {
     writeFragment(fragment, configuration.fragment!);
     writeSettings(root, flags);
@@ -101,6 +102,15 @@ function prepare(step: Step, flags: BoardFlags, place: Surroundings): Call[] {
   const targets = { build: ["build"], flash: ["build", "deploy"], monitor: ["xsbug"] }[step];
   const words = [`builtAt=${Math.floor(place.now() / 1000)}`, `firmwareVersion=${flags.firmware}`];
   return targets.map(target => callOf(target, flags, sdk.tools!, words, variables));
+}
+
+/** What the SDK makes of the fragment has the claim and the password in it, for everybody to read: nobody else gets in. */
+function makePrivate(out: string): void {
+  makeFolder(out);
+  for (const folder of ["tmp", "bin"].map(name => join(out, name))) {
+    makeFolder(folder);
+    chmodSync(folder, 0o700);
+  }
 }
 
 function callOf(

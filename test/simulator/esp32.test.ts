@@ -133,6 +133,7 @@ test("flash builds for the board, then writes, with the configuration and the Wi
     config: { sensorNode, ssid: "Bench", password: "12345678" },
   });
   t.is(statSync(fragment).mode & 0o777, 0o600);
+  for (const name of ["tmp", "bin"]) t.is(statSync(at(`out/${name}`)).mode & 0o777, 0o700, name);
   t.is(
     read("out/sdkconfig/sdkconfig.defaults.release"),
     "CONFIG_B=y\nCONFIG_ESP_CONSOLE_NONE=n\nCONFIG_ESP_CONSOLE_UART_DEFAULT=y\n",

@@ -33,10 +33,13 @@ export function benchPath(config: string): string {
   return join(dirname(config), benchName);
 }
 
-/** @throws Error for a file that is there and is no JSON */
+/** @throws Error for a file that is there and is no JSON object */
 export function readBench(config: string): Bench {
   const path = benchPath(config);
-  return (parse(path) as Bench | undefined) ?? {};
+  const bench = parse(path) ?? {};
+  if (typeof bench !== "object" || Array.isArray(bench))
+    throw new Error(`${path} is no JSON object.`);
+  return bench;
 }
 
 export function writeBench(config: string, bench: Bench): void {
@@ -55,7 +58,9 @@ export function gather({ config, serial }: Choice): {
   readonly fragment?: Fragment;
   readonly problems: readonly Problem[];
 } {
-  let cloud: { readonly config?: { readonly sensorNode?: Record<string, unknown> } } | undefined;
+  let cloud: {
+    readonly config?: { readonly sensorNode?: Record<string, unknown> | null } | null;
+  } | null;
   let bench: Bench;
   try {
     cloud = parse(config) as typeof cloud;
@@ -72,7 +77,7 @@ export function gather({ config, serial }: Choice): {
         },
       ],
     };
-  const node = cloud.config?.sensorNode;
+  const node = cloud?.config?.sensorNode ?? undefined;
   const problems = [...faultsOf(config, node), ...(bench.wifi ? [] : [noWiFi])];
   if (node === undefined || problems.length > 0) return { problems };
   const { wifi, board, sntp, windowSeconds } = bench;
@@ -80,7 +85,7 @@ export function gather({ config, serial }: Choice): {
     problems,
     fragment: {
       config: {
-        ...cloud.config,
+        ...cloud?.config,
         ...wifi,
         ...(board === undefined ? {} : { board }),
         ...(sntp === undefined ? {} : { sntp }),
@@ -119,13 +124,18 @@ function faultsOf(path: string, node: Record<string, unknown> | undefined): Prob
         mend: "`npm start -- --lan` writes such a file, `npm run esp32 -- configure` another.",
       },
     ];
-  const wanted = ["endpoint", "port", "trustAnchors"].filter(name => node[name] === undefined);
-  const missing = wanted.map(name => ({
-    what: `${path} has no config.sensorNode.${name}.`,
-    mend: "`npm start -- --lan` writes all of them.",
-  }));
-  const { endpoint } = node;
-  if (typeof endpoint !== "string" || !/^(localhost|127\..*|::1)$/.test(endpoint)) return missing;
+  const { endpoint, port, trustAnchors } = node;
+  const isRight = {
+    endpoint: typeof endpoint === "string",
+    port: Number.isInteger(port),
+    trustAnchors: Array.isArray(trustAnchors) && trustAnchors.length > 0,
+  };
+  const missing = Object.entries(isRight).flatMap(([name, right]) => {
+    if (right) return [];
+    const what = `${path} has ${node[name] === undefined ? "no" : "a wrong"} config.sensorNode.${name}.`;
+    return [{ what, mend: "`npm start -- --lan` writes all of them." }];
+  });
+  if (typeof endpoint !== "string" || !/^(localhost|127\..*|::1)$/i.test(endpoint)) return missing;
   const what = `The endpoint in ${path} is ${endpoint}: on a board that is the board itself.`;
   return [...missing, { what, mend: "Start the cloud for boards: npm start -- --lan" }];
 }

@@ -1,9 +1,10 @@
-// What a product's manifest takes from `npm run esp32`, and what it keeps to itself.
+// The files that a person writes for `npm run esp32`: what a product's manifest keeps to itself, and what is no configuration.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import test, { type ExecutionContext } from "ava";
+import { gather, readBench } from "../../simulator/esp32/configuration.js";
 import { examineManifest } from "../../simulator/esp32/manifest.js";
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
@@ -47,3 +48,28 @@ test("a manifest that is no JSON is named before anything is called", t => {
   const path = written(t, "{");
   t.regex(examineManifest(path).problem!.what, /manifest\.json cannot be read as JSON: /);
 });
+
+const node = { endpoint: "192.168.1.20", port: 8883, trustAnchors: ["PEM"] };
+for (const [text, what] of [
+  ["null", /has no config\.sensorNode\./],
+  ['{"config":null}', /has no config\.sensorNode\./],
+  ['{"config":{"sensorNode":null}}', /has no config\.sensorNode\./],
+  [configOf({ ...node, endpoint: 7 }), /has a wrong config\.sensorNode\.endpoint/],
+  [configOf({ ...node, port: "8883" }), /has a wrong config\.sensorNode\.port/],
+  [configOf({ ...node, trustAnchors: [] }), /has a wrong config\.sensorNode\.trustAnchors/],
+  [configOf({ ...node, endpoint: "LocalHost" }), /is LocalHost: on a board/],
+] as const)
+  test(`the configuration ${text} is refused in words`, t => {
+    const [problem] = gather({ config: written(t, text) }).problems;
+    t.regex(problem!.what, what);
+  });
+
+test("a bench.json that is a list is refused, not added to", t => {
+  const path = written(t, "{}");
+  writeFileSync(join(path, "..", "bench.json"), "[1]");
+  t.throws(() => readBench(path), { message: /bench\.json is no JSON object/ });
+});
+
+function configOf(sensorNode: object): string {
+  return JSON.stringify({ config: { sensorNode } });
+}

@@ -222,7 +222,7 @@ for (const [title, change, what] of [
   ["a configuration of something else", { "state/firmware.json": "{}" }, /no config\.sensorNode\./],
   [
     "a configuration without an endpoint",
-    { "state/firmware.json": '{"config":{"sensorNode":{"port":1,"trustAnchors":[]}}}' },
+    { "state/firmware.json": '{"config":{"sensorNode":{"port":1,"trustAnchors":["PEM"]}}}' },
     /no config\.sensorNode\.endpoint/,
   ],
   [

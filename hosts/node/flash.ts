@@ -5,6 +5,9 @@ import { join } from "node:path";
 import { AgentError } from "../../src/errors.js";
 import type { FlashProvider, FlashStatus } from "../../src/host.js";
 import { BoundedFlash, type Partition } from "../bounded-flash.js";
+import type { PartitionOptions, Partitions } from "./partitions.js";
+
+export type { PartitionOptions, Partitions } from "./partitions.js";
 
 /** The calls it makes, so that a test can cut the power at any of them. */
 export type FlashFiles = Pick<
@@ -20,17 +23,6 @@ export type FlashFiles = Pick<
   | "rmSync"
   | "writeSync"
 >;
-
-export interface PartitionOptions {
-  readonly blocks: number;
-  /** Bytes that are erased together, a power of 2; default 4096. */
-  readonly blockLength?: number;
-  /** 1, the default, 2, 4, 8 or 16. */
-  readonly writeAlign?: number;
-}
-
-/** By label. */
-export type Partitions = Readonly<Record<string, PartitionOptions>>;
 
 /** As in the partition table of `hosts/moddable/esp32`: 256 KB. */
 export const defaultPartitions: Partitions = Object.freeze({

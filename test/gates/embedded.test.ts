@@ -27,6 +27,11 @@ declare module "mc/config" {
 }
 `;
 
+/** As docs/embed.md has it, for a product that has its Wi-Fi from elsewhere. */
+const wifi = `import { network } from "skerry/network";
+network?.start({ ssid: "Bench", password: "correct horse" });
+`;
+
 test("manifest and main of the smallest product have less than sixty lines together", async t => {
   const [manifest, main] = [await read("manifest.json"), await read("main.ts")];
   const lines = `${manifest}\n${main}`.split("\n").filter(line => line.trim() !== "").length;
@@ -47,6 +52,7 @@ test("it compiles as a product's own source would, strictly", async t => {
   await mkdir(place, { recursive: true });
   await writeFile(join(place, "main.ts"), await read("main.ts"));
   await writeFile(join(place, "typings.d.ts"), typings);
+  await writeFile(join(place, "wifi.ts"), wifi);
   const compilerOptions = {
     noEmit: true,
     composite: false,
@@ -54,7 +60,10 @@ test("it compiles as a product's own source would, strictly", async t => {
     types: [],
     skipLibCheck: false,
   };
-  const extended = { extends: "../../../tsconfig.json", files: ["main.ts", "typings.d.ts"] };
+  const extended = {
+    extends: "../../../tsconfig.json",
+    files: ["main.ts", "wifi.ts", "typings.d.ts"],
+  };
   const settings = { ...extended, compilerOptions, references: [] };
   await writeFile(join(place, "tsconfig.json"), JSON.stringify(settings));
   const tsc = join(root, "node_modules", ".bin", "tsc");

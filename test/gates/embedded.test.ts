@@ -29,7 +29,7 @@ declare module "mc/config" {
 
 /** As docs/embed.md has it, for a product that has its Wi-Fi from elsewhere. */
 const wifi = `import { network } from "skerry/network";
-network?.start({ ssid: "Bench", password: "correct horse" });
+network.start({ ssid: "Bench", password: "correct horse" });
 `;
 
 test("manifest and main of the smallest product have less than sixty lines together", async t => {

@@ -2,4 +2,4 @@
 import { network as own } from "skerry/hosts/moddable/host";
 import type { Network } from "../network/keeper.js";
 
-export const network: Network | undefined = own;
+export const network: Network = own;

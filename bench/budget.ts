@@ -35,7 +35,7 @@ export type Measured =
 const guest = fileURLToPath(new URL("./guest.js", import.meta.url));
 const core = fileURLToPath(new URL("../src/index.js", import.meta.url));
 const pem = (label: string) => `-----BEGIN ${label}-----\nAQID\n-----END ${label}-----\n`;
-const options = {
+export const options = {
   endpoint: "cloud.test",
   trustAnchors: [pem("CERTIFICATE")],
   identity: { thingName: "node-1", certificate: pem("CERTIFICATE"), key: pem("PRIVATE KEY") },

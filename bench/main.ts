@@ -1,10 +1,13 @@
 // `npm run bench -- <name>`: measurements that are not part of a test run.
+
+import { busy } from "./busy.js";
 import { bytecode } from "./bytecode.js";
 import { ota } from "./ota.js";
 import { outbox } from "./outbox.js";
 
 const benches: Readonly<Record<string, (words: readonly string[]) => Promise<void>>> = {
   bytecode,
+  busy,
   ota,
   outbox,
 };

@@ -9,18 +9,18 @@ import { UpdateWorld } from "../simulator/fleet/update-world.js";
 import { manifestDocument } from "../simulator/signing/job-document.js";
 import { signManifest } from "../simulator/signing/manifest.js";
 import { readSigningKey, type SigningKey } from "../simulator/signing/signing-key.js";
-import type { NorCounts } from "../simulator/world/nor.js";
+import { type NorCounts, NorFlash } from "../simulator/world/nor.js";
+import { Power } from "../simulator/world/power.js";
 import { obliging, type Script, type ScriptedLink } from "../simulator/world/scripted-broker.js";
 import type { OfferSource } from "../src/ota/offer.js";
 import type { Row } from "./budget.js";
 import { blockBytes, DownloadWorld, link, stream } from "./ota-world.js";
 
 const guest = fileURLToPath(new URL("./update-guest.js", import.meta.url));
-const blocks = 2;
 const jobs = "$aws/things/node-1/jobs/";
 
 /** A key like any other: signatures of it are as long as they get, so that every run counts the same. */
-function makeKey(): SigningKey {
+export function makeKey(): SigningKey {
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const pem = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
   const key = readSigningKey(pem, "signer");
@@ -119,30 +119,38 @@ interface UpdateCost {
 const firmware = { version: "1.0.0", product: "sensor-node", hardware: "board-a" };
 
 /** An agent on a machine of its own that has been offered an update, and has begun with it. */
-class UpdateRun {
+export class UpdateRun {
   readonly #services = new Services();
-  readonly #world = new DownloadWorld({ size: blocks * blockBytes, rest: this.#services.script });
+  readonly #world: DownloadWorld;
   readonly #machine: Machine;
+  readonly #nor: NorFlash;
   readonly #seen: unknown[] = [];
   #device: Device | undefined;
   #loaded: MemoryCounters | undefined;
   #idle: MemoryCounters | undefined;
 
-  private constructor(machine: Machine) {
+  private constructor(machine: Machine, blocks: number) {
     this.#machine = machine;
+    this.#nor = new NorFlash();
+    this.#world = new DownloadWorld({ size: blocks * blockBytes, rest: this.#services.script });
   }
 
   /** Online and idle. */
-  static async start(worker: string, options: object, key: SigningKey): Promise<UpdateRun> {
-    const run = new UpdateRun(await Machine.start({ worker }));
+  static async start(
+    worker: string,
+    options: object,
+    key: SigningKey,
+    blocks = 2,
+  ): Promise<UpdateRun> {
+    const run = new UpdateRun(await Machine.start({ worker }), blocks);
     await run.bringOnline({
-      ...options,
-      blocks: blocks + 1,
-      firmware: { ...firmware, signers: [{ name: "signer", publicKey: key.publicKey }] },
       schema: {
         sampleSeconds: { type: "integer", min: 1, max: 3600, default: 60 },
         led: { type: "enum", values: ["off", "red", "blue"], default: "off" },
       },
+      ...options,
+      blocks: blocks + 1,
+      firmware: { ...firmware, signers: [{ name: "signer", publicKey: key.publicKey }] },
     });
     return run;
   }
@@ -155,7 +163,7 @@ class UpdateRun {
     const machine = this.#machine;
     const device = await startDevice({
       machine,
-      host: this.#world.host(),
+      host: { ...this.#world.host(), flash: this.#nor.provider("outbox", new Power()) },
       bundle: await bundleModule(guest),
       config,
       onEvent: event => this.#seen.push(event.type === "event" ? event.value : event.error),
@@ -211,7 +219,21 @@ class UpdateRun {
     return (after.slotPeak - slots) * after.slotBytes + after.chunkPeak - chunkBytes;
   }
 
-  private async until(isSo: () => boolean): Promise<void> {
+  /** Of the program. */
+  send(name: string): void {
+    this.#device!.send(name);
+  }
+
+  /** As a shadow's service does. */
+  tell(topic: string, message: object): void {
+    reply(this.#world.broker.link!, topic, message);
+  }
+
+  get world(): DownloadWorld {
+    return this.#world;
+  }
+
+  async until(isSo: () => boolean): Promise<void> {
     const isThere = await this.#world.clock.runUntil(isSo, 600_000);
     const { told } = this.#services;
     if (!isThere || this.#seen.length > 0)

@@ -441,15 +441,19 @@ export function writeJson(value: Json, depth = 0): string {
 /**
  * The same in UTF-8, for what is long: counted first, so that on XS nothing but the bytes themselves is in memory at once.
  *
+ * @param room bytes left free before it
  * @throws AgentError as `writeJson`, "codec/utf8" as `toUtf8`
  */
-export function encodeJson(value: { readonly [name: string]: Json | undefined }): Uint8Array {
+export function encodeJson(
+  value: { readonly [name: string]: Json | undefined },
+  room = 0,
+): Uint8Array {
   let length = 0;
   eachText(value, 0, text => {
     length += /^[\0-\x7f]*$/.test(text) ? text.length : toUtf8(text).length;
   });
-  const bytes = new Uint8Array(length);
-  let at = 0;
+  const bytes = new Uint8Array(room + length);
+  let at = room;
   eachText(value, 0, text => {
     const piece = toUtf8(text);
     bytes.set(piece, at);

@@ -180,7 +180,7 @@ export class Follower implements Asker {
       Object.keys(values).every(path => before.values[path] === values[path]);
     if (isSame) return;
     try {
-      writePair(this.#wiring.store, this.key, encodeValues(values, local));
+      writePair(this.#wiring.store, this.key, room => encodeValues(values, local, room));
     } catch (cause) {
       const message = `${this.name}: not saved, they hold until the next restart`;
       this.fault(new AgentError("storage/write", message, { cause }));

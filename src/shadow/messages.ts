@@ -267,10 +267,10 @@ function versionOf(version: number | undefined, where: string): number {
 /** Member of what is stored: the paths of local changes the cloud has not been told of. */
 const localName = "_local";
 
-/** What is in force, and the local changes that the cloud has not been told of, as stored. */
-export function encodeValues(values: FlatValues, local: readonly string[]): Uint8Array {
+/** What is in force, and the local changes that the cloud has not been told of, as stored, after `room` free bytes. */
+export function encodeValues(values: FlatValues, local: readonly string[], room = 0): Uint8Array {
   const text = local.length > 0 ? { ...values, [localName]: local.join() } : values;
-  return encodeJson(text);
+  return encodeJson(text, room);
 }
 
 /** Stored values that still fit the schema, defaults for the others. @throws AgentError "codec/json", "codec/utf8" */

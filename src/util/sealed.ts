@@ -12,12 +12,17 @@ export interface Sealed {
 }
 
 export function seal(sequence: number, content: Uint8Array): Uint8Array {
-  const sealed = new Uint8Array(headBytes + content.length);
-  const view = new DataView(sealed.buffer);
+  const bytes = new Uint8Array(headBytes + content.length);
+  bytes.set(content, headBytes);
+  return sealInPlace(sequence, bytes);
+}
+
+/** @param bytes the content, after as many bytes as the head takes */
+function sealInPlace(sequence: number, bytes: Uint8Array): Uint8Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
   view.setUint32(4, sequence);
-  sealed.set(content, headBytes);
-  view.setUint32(0, crc32(sealed, 4));
-  return sealed;
+  view.setUint32(0, crc32(bytes, 4));
+  return bytes;
 }
 
 /** @returns undefined for what was not sealed, or not wholly written */
@@ -44,10 +49,23 @@ export function readPair(store: KeyValue, name: string): Uint8Array | undefined 
   return newest?.content;
 }
 
-/** Written to the older of the two places. @throws what the store throws: the value before it still holds */
-export function writePair(store: KeyValue, name: string, content: Uint8Array): void {
+/**
+ * Written to the older of the two places.
+ *
+ * @param content  or what makes it, after so many bytes that are left free: then there is no copy of it
+ * @throws         what the store throws: the value before it still holds
+ */
+export function writePair(
+  store: KeyValue,
+  name: string,
+  content: Uint8Array | ((room: number) => Uint8Array),
+): void {
   const sequence = (newestOf(placesOf(store, name))?.sequence ?? 0) + 1;
-  store.write(`${name}.${sequence % 2}`, seal(sequence, content));
+  const sealed =
+    typeof content === "function"
+      ? sealInPlace(sequence, content(headBytes))
+      : seal(sequence, content);
+  store.write(`${name}.${sequence % 2}`, sealed);
 }
 
 type Places = readonly (ArrayBuffer | undefined)[];

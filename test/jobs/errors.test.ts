@@ -1,40 +1,8 @@
 // What the jobs service may answer, rightly or not, and what becomes of the job: section 4.5 of the reference.
-import test, { type ExecutionContext } from "ava";
-import type { Job, JobHandler } from "../../src/index.js";
-import type { JobRequest, Said } from "./service.js";
-import { Machine, type MachineOptions } from "./world.js";
+import test from "ava";
+import { device, first, isStatus, isWell, work } from "./device.js";
+import type { JobRequest } from "./service.js";
 
-/** A device with one handler, for the operation `work`. */
-function device(work: JobHandler | ((job: Job) => unknown), options: Partial<MachineOptions> = {}) {
-  const machine = new Machine({ program: agent => agent.jobs.on("work", work), ...options });
-  return { machine, world: machine.world, service: machine.service };
-}
-
-const work = { operation: "work" };
-
-type Device = ReturnType<typeof device>;
-
-/** Nothing that would be a fault of ours, or the end of a link, has happened. */
-function isWell(t: ExecutionContext, { world }: Device): void {
-  t.deepEqual(world.seen("offline"), []);
-  t.deepEqual(
-    world.faults.filter(fault => fault.startsWith("agent/")),
-    [],
-  );
-}
-
-/** Answers the first `count` requests of a kind with what `say` makes of them. */
-function first(
-  { service }: Device,
-  isMeant: (request: JobRequest) => boolean,
-  say: (request: JobRequest) => readonly Said[],
-  count = 1,
-): void {
-  let left = count;
-  service.answer = request => (isMeant(request) && left-- > 0 ? say(request) : undefined);
-}
-
-const isStatus = (status: string) => (request: JobRequest) => request.body.status === status;
 const isGet = ({ operation }: JobRequest) => operation === "get";
 
 test("VersionMismatch: the state that comes along counts", async t => {

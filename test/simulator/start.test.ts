@@ -11,7 +11,7 @@ import test, { type ExecutionContext } from "ava";
 import type { SensorNodeConfig } from "../../examples/sensor-node/sensor-node.js";
 import { keepRestEndpoint, restListen, shadowCommand } from "../../simulator/rest-endpoint.js";
 import { openLocalSigner } from "../../simulator/signing/local-signer.js";
-import { main, start } from "./start-command.js";
+import { anyPort, main, start } from "./start-command.js";
 
 async function newState(t: ExecutionContext): Promise<string> {
   const state = await mkdtemp(join(tmpdir(), "skerry-start-"));
@@ -55,16 +55,6 @@ test("the command that is printed changes the running device, on the next start 
 
 test("the commands that are printed replace the running device's firmware, and tell how it went", async t => {
   const state = await newState(t);
-  const anyPort = [
-    "--port",
-    "0",
-    "--rest-port",
-    "0",
-    "--objects-port",
-    "0",
-    "--downloads-port",
-    "0",
-  ];
   const cloud = start(t, "--state", state, ...anyPort);
   const commands = /npm run --silent skerry -- (image .+)\n.+ skerry -- (update .+)\n/;
   const [, image = "", update = ""] = await cloud.until(commands);
@@ -91,16 +81,6 @@ test("the commands that are printed replace the running device's firmware, and t
 
 test("firmware for this cloud knows who signs updates: a key that is made once, for its owner to read", async t => {
   const state = await newState(t);
-  const anyPort = [
-    "--port",
-    "0",
-    "--rest-port",
-    "0",
-    "--objects-port",
-    "0",
-    "--downloads-port",
-    "0",
-  ];
   const run = async (): Promise<SensorNodeConfig> => {
     const cloud = start(t, "--state", state, "--no-device", ...anyPort);
     await cloud.until(/mutual TLS\n/);

@@ -450,7 +450,8 @@ export function encodeJson(
 ): Uint8Array {
   let length = 0;
   eachText(value, 0, text => {
-    length += /^[\0-\x7f]*$/.test(text) ? text.length : toUtf8(text).length;
+    // Bounded, as in `writeString`: a pattern over a long text would want the stack.
+    length += /^[ -~]{0,96}$/.test(text) ? text.length : toUtf8(text).length;
   });
   const bytes = new Uint8Array(room + length);
   let at = room;

@@ -1,4 +1,10 @@
-import { readElements, readJson, unsupported, writeJson } from "../../../src/codec/json.js";
+import {
+  encodeJson,
+  readElements,
+  readJson,
+  unsupported,
+  writeJson,
+} from "../../../src/codec/json.js";
 import { fromUtf8, toUtf8 } from "../../../src/util/bytes.js";
 import { check, equal, refuses } from "../harness.js";
 
@@ -167,3 +173,32 @@ check("json: the elements of an array are texts of their own, and not more than 
   for (const text of ["[1,2,3,4]", "{}", "[1,]", "[", "[1] 2", "", "null"])
     refuses(() => elements(text), "protocol");
 });
+
+check(
+  "json: what is long is written as bytes at once, with room before it, and is the same",
+  () => {
+    const long = "é😀 and \\".repeat(2000);
+    const value = {
+      text: 'a "quoted"\n line, \u0001',
+      long,
+      plain: "x".repeat(30_000),
+      left: undefined,
+      list: [1, [], {}, null, true, -1.5],
+      map: new Map<string, string>([["clé", "valeur"]]),
+      deep: { deeper: { deepest: [] } },
+      none: {},
+    };
+    const text = writeJson(value);
+    for (const room of [0, 1, 12]) {
+      const bytes = encodeJson(value, room);
+      equal(fromUtf8(bytes.subarray(room)), text);
+      equal(
+        bytes.subarray(0, room).every(octet => octet === 0),
+        true,
+      );
+    }
+    equal(fromUtf8(encodeJson({})), "{}");
+    refuses(() => encodeJson({ n: Number.NaN }), "protocol");
+    refuses(() => encodeJson({ half: "\ud800" }), "protocol");
+  },
+);
